@@ -1,0 +1,9 @@
+"""The one exception that is a user's to mend: it is shown as a single line, without a traceback."""
+
+
+class InputError(ValueError):
+    """A file, an option or a folder is not what it has to be.
+
+    The message says what was found, what is allowed, and what to do. Scripts print it alone and
+    exit with status 2; every other exception is a defect of ours and keeps its traceback.
+    """

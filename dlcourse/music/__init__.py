@@ -1,0 +1,1 @@
+"""Lab 1: pop songs as vectors, a network that predicts the next note, new songs drawn from it."""
