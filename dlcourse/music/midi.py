@@ -66,12 +66,15 @@ def synthesize(song: Song, *, sample_rate: int = 22050, tail: float = 0.5) -> np
     """The song as audio (samples,) float32 in [-1, 1], by pretty_midi's own plain synthesis.
 
     Args:
-        tail: Seconds of silence after the last note.
+        tail: Seconds of silence after the end of the song.
     """
     midi = _to_pretty_midi(song)
-    audio = midi.synthesize(fs=sample_rate, wave=_soft_tone) if song.pitched else np.zeros(0)
+    audio = np.zeros(round((midi.tick_to_time(song.end) + tail) * sample_rate))
+    if song.pitched:
+        # pretty_midi adds a second of its own after the last note.
+        tones = midi.synthesize(fs=sample_rate, wave=_soft_tone)[: len(audio)]
+        audio[: len(tones)] = tones
     peak = np.abs(audio).max(initial=0.0)
-    audio = np.concatenate([audio, np.zeros(int(tail * sample_rate))])
     return (audio * (0.9 / peak) if peak else audio).astype(np.float32)
 
 
@@ -169,7 +172,9 @@ def _to_pretty_midi(song: Song) -> pretty_midi.PrettyMIDI:
         for m in song.metres
     ]
     for track in song.tracks:
-        instrument = pretty_midi.Instrument(track.program, track.is_drum, track.name)
+        # A MIDI file's text is Latin-1: what it cannot spell becomes a question mark.
+        name = track.name.encode("latin-1", "replace").decode("latin-1")
+        instrument = pretty_midi.Instrument(track.program, track.is_drum, name)
         instrument.notes = [
             pretty_midi.Note(int(v), int(p), midi.tick_to_time(int(s)), midi.tick_to_time(int(e)))
             for s, e, p, v in track.notes

@@ -17,9 +17,9 @@ START, END, PITCH, VELOCITY = range(4)
 PITCH_CLASSES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # compared by identity: arrays have no single truth
 class Track:
-    """Notes (M, 4) int32 with columns start tick, end tick, MIDI pitch, velocity; sorted by them."""
+    """Notes (M, 4) int32: start tick, end tick, MIDI pitch, velocity; sorted by these columns."""
 
     notes: np.ndarray
     name: str = ""

@@ -1,0 +1,250 @@
+"""A pinned folder of a public git repository, fetched once and verified.
+
+Archives made on request are not the same bytes every time, so what is pinned is git's own tree
+hash of the folder, which covers every file's name, executable bit and content:
+
+    blob = sha1(b"blob <size>\\0" + content)
+    tree = sha1(b"tree <size>\\0" + rows), a row is b"<mode> <name>\\0" + raw hash, sorted by name,
+           a folder as if its name ended in "/"
+
+Source: https://git-scm.com/book/en/v2/Git-Internals-Git-Objects
+"""
+
+import gzip
+import hashlib
+import os
+import shutil
+import tarfile
+import urllib.error
+import urllib.request
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from dlcourse.errors import InputError
+from dlcourse.files import written_whole
+
+MOST_BYTES = 2 * 1024**3  # unpacked, of the whole archive
+MOST_FILES = 100_000
+TIMEOUT = 30.0  # seconds without a byte
+PLAIN, EXECUTABLE, FOLDER = b"100644", b"100755", b"40000"  # git's modes
+LOCAL = {("http", host) for host in ("localhost", "127.0.0.1", "::1")}
+ADVICE = "check the connection and run the same command again, or give data.root=<folder>"
+
+Blob = tuple[bytes, bytes]  # git's mode, raw sha-1
+
+
+@dataclass(frozen=True)
+class GitFolder:
+    """A folder at one commit of a repository on GitHub.
+
+    Attributes:
+        repository: "owner/name".
+        folder: Path inside the repository, "lab1/data".
+        tree: Git's hash of that folder: `git rev-parse <commit>:<folder>`.
+        terms: One line on whose data this is and under which licence, to show before fetching.
+    """
+
+    repository: str
+    commit: str
+    folder: str
+    tree: str
+    terms: str
+
+    @property
+    def url(self) -> str:
+        """Where GitHub hands out the archive of the commit."""
+        return f"https://codeload.github.com/{self.repository}/tar.gz/{self.commit}"
+
+    def __str__(self) -> str:
+        return f"{self.repository}/{self.folder} at {self.commit[:7]}"
+
+
+def fetch_git_folder(
+    source: GitFolder,
+    destination: str | Path,
+    *,
+    url: str | None = None,
+    keep: Callable[[str], bool] = lambda name: True,
+    progress: Callable[[int, int | None], Any] = lambda got, total: None,
+) -> Path:
+    """Download a folder, verify it, and put it at `destination`: whole or not at all.
+
+    A folder that is already there is returned at once, unread. Proxies of the environment are used.
+
+    Args:
+        url: Another place to get the same .tar.gz from; https, or http on this machine.
+        keep: Which files to write, by name relative to the folder. All of them are verified.
+        progress: Called with the bytes of each read and the archive's size, None where unknown.
+
+    Raises:
+        InputError: It cannot be reached, breaks off, is not such an archive, holds something
+            unsafe or too large, has another hash than the pinned one, or cannot be written.
+    """
+    destination, url = Path(destination), url or source.url
+    if destination.is_dir():
+        return destination
+    try:
+        with _opened(url, progress) as archive, written_whole(destination) as partial:
+            # Left by a killed process that had our number, as it happens in containers.
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir()
+            files = _extract(archive, source.folder, target=partial, keep=keep)
+            found = _tree(files).hex()
+            if found != source.tree:
+                raise InputError(f"wrong content: git tree {found}, expected {source.tree}")
+    except InputError as error:
+        raise InputError(f"{source}: {error} ({url}); {ADVICE}") from error
+    except OSError as error:
+        raise InputError(f"{destination}: cannot be written ({_reason(error)})") from error
+    return destination
+
+
+def git_tree_sha1(folder: Path) -> str:
+    """Git's tree hash of the files in a folder. Like git it does not see empty folders."""
+    files = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
+    blobs = {name: _blob(p.read_bytes(), p.stat().st_mode) for name, p in files.items()}
+    return _tree(blobs).hex()
+
+
+def _blob(content: bytes, permissions: int) -> Blob:
+    return EXECUTABLE if permissions & 0o100 else PLAIN, _git_sha1(b"blob", content)
+
+
+def _git_sha1(kind: bytes, content: bytes) -> bytes:
+    return hashlib.sha1(b"%s %d\0" % (kind, len(content)) + content).digest()
+
+
+def _tree(files: Mapping[str, Blob]) -> bytes:
+    """Raw tree hash of files by their path."""
+    rows: dict[bytes, Blob] = {}
+    inside: dict[str, dict[str, Blob]] = defaultdict(dict)
+    for path, blob in files.items():
+        first, slash, rest = path.partition("/")
+        if slash:
+            inside[first + slash][rest] = blob
+        else:
+            rows[os.fsencode(first)] = blob
+    rows |= {os.fsencode(name): (FOLDER, _tree(below)) for name, below in inside.items()}
+    content = b"".join(
+        b"%s %s\0%s" % (mode, name.rstrip(b"/"), sha) for name, (mode, sha) in sorted(rows.items())
+    )
+    return _git_sha1(b"tree", content)
+
+
+def _extract(
+    archive: "_Body", folder: str, *, target: Path, keep: Callable[[str], bool]
+) -> dict[str, Blob]:
+    """Write the kept files below `folder`; git's blobs of all of them."""
+    files: dict[str, Blob] = {}
+    unpacked = 0
+    with _unpacked(archive) as tar:
+        for count, member in enumerate(tar, start=1):
+            unpacked += member.size
+            if unpacked > MOST_BYTES or count > MOST_FILES:
+                raise InputError(f"more than {MOST_BYTES} bytes or {MOST_FILES} files unpacked")
+            name = _name_below(member.name, folder)
+            if name is None or member.isdir():
+                continue
+            if not member.isfile():
+                raise InputError(f"{member.name!r} in the archive is neither a file nor a folder")
+            content = tar.extractfile(member).read()
+            files[name] = _blob(content, member.mode)
+            if keep(name):
+                _write(target / name, content, files[name][0])
+    if not files:
+        raise InputError(f"the archive has no files below {folder}/")
+    return files
+
+
+@contextmanager
+def _unpacked(archive: "_Body") -> Iterator[tarfile.TarFile]:
+    """A .tar.gz stream as a tar file to go through once."""
+    try:
+        # tarfile's own "r|gz" takes an archive that is cut short for a complete one.
+        with tarfile.open(fileobj=gzip.GzipFile(fileobj=archive), mode="r|") as tar:
+            yield tar
+    except (gzip.BadGzipFile, zlib.error, tarfile.TarError, EOFError) as error:
+        raise InputError(f"not a complete .tar.gz archive: {error}") from error
+
+
+def _name_below(member: str, folder: str) -> str | None:
+    """The path relative to `folder`, None when outside; the archive's own top folder is dropped."""
+    if member.startswith("/") or ".." in member.split("/"):
+        raise InputError(f"unsafe name {member!r} in the archive")
+    path = member.partition("/")[2]
+    name = path.removeprefix(f"{folder}/")
+    if name == path:
+        return None
+    if set("\\:") & set(name):  # on Windows they lead to another folder
+        raise InputError(f"unsafe name {member!r} in the archive")
+    return name
+
+
+def _write(path: Path, content: bytes, mode: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    if mode == EXECUTABLE:  # so that the folder still has the pinned hash
+        path.chmod(0o755)
+
+
+class _Body:
+    """What a server sends, counted: tells an answer that is complete from one that broke off."""
+
+    def __init__(self, answer: Any, progress: Callable[[int, int | None], Any]) -> None:
+        self._answer, self._progress, self._got = answer, progress, 0
+        self._total = int(answer.headers.get("Content-Length") or 0) or None
+
+    def read(self, size: int) -> bytes:
+        try:
+            data = self._answer.read(size)
+        except (OSError, HTTPException) as error:
+            raise self._broken(_reason(error)) from error
+        if not data and self._got < (self._total or 0):
+            raise self._broken("the server closed the connection")
+        self._got += len(data)
+        self._progress(len(data), self._total)
+        return data
+
+    def _broken(self, reason: str) -> InputError:
+        total = self._total or "an unknown number of"
+        return InputError(f"interrupted: got {self._got} of {total} bytes ({reason})")
+
+
+class _CheckedRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects, though never from https to plain http."""
+
+    def redirect_request(self, *args: Any) -> urllib.request.Request | None:
+        _check_scheme(args[-1])
+        return super().redirect_request(*args)
+
+
+@contextmanager
+def _opened(url: str, progress: Callable[[int, int | None], Any]) -> Iterator[_Body]:
+    _check_scheme(url)
+    try:
+        answer = urllib.request.build_opener(_CheckedRedirects).open(url, timeout=TIMEOUT)
+    except urllib.error.HTTPError as error:
+        raise InputError(f"the server answers {error.code} {error.reason}") from error
+    except (OSError, HTTPException) as error:
+        raise InputError(f"cannot be reached ({_reason(error)})") from error
+    with answer:
+        yield _Body(answer, progress)
+
+
+def _check_scheme(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme != "https" and (parts.scheme, parts.hostname) not in LOCAL:
+        raise InputError("refused: only https is safe, plain http on this machine alone")
+
+
+def _reason(error: Exception) -> str:
+    """The shortest that a person understands: "Connection refused" rather than two wrappings."""
+    inner = getattr(error, "reason", None) or error
+    return str(getattr(inner, "strerror", None) or inner).strip() or type(error).__name__

@@ -1,0 +1,182 @@
+"""From a folder of MIDI files to encoded songs with a split each, and the ledger of all of it."""
+
+import csv
+import hashlib
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatch
+from pathlib import Path
+
+import numpy as np
+
+from dlcourse.errors import InputError
+from dlcourse.files import written_whole
+from dlcourse.music.beats import estimate_beats, is_performed, quantise, read_beats
+from dlcourse.music.encoding import Encoded, Encoding, to_steps
+from dlcourse.music.keys import estimate_key
+from dlcourse.music.melody import choose_melody
+from dlcourse.music.midi import MIDI_SUFFIXES, is_midi, read_midi
+from dlcourse.music.notes import PITCH, START, Song
+from dlcourse.progress import progress_bar
+from dlcourse.splits import Split, check_no_leak, connected_groups
+
+BEAT_FILE = "beat_midi.txt"  # POP909's annotation, beside the song
+_SECTIONS = ("intro", "verse", "pre chorus", "pre-chorus", "chorus", "post chorus", "bridge")
+_SECTIONS += ("hook", "solo", "interlude", "break", "refrain", "outro")
+_SIGNATURE_NOTES = 8  # shorter melodies are alike by chance
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One file of a corpus.
+
+    Attributes:
+        file: Its path below the corpus folder, with forward slashes.
+        reason: Why it takes no part; empty for a file that does.
+        timing: Where its 16th grid comes from: the score, annotated or estimated beats.
+        identity: What may not stand in two splits: title, content, melody.
+        group: The title that stands for everything it shares an identity with.
+    """
+
+    file: str
+    title: str
+    reason: str = ""
+    song: Song | None = None
+    encoded: Encoded | None = None
+    timing: str = ""
+    identity: tuple[Hashable, ...] = ()
+    group: str = ""
+    split: str = ""
+
+
+def song_title(stem: str) -> str:
+    """The song a file belongs to: case-folded, without a section ("Piano Man - Verse 2")."""
+    title, dash, section = stem.casefold().rpartition(" - ")
+    is_section = section.strip(" 0123456789") in _SECTIONS
+    return title.strip() if dash and is_section else stem.casefold().strip()
+
+
+def read_corpus(
+    folder: str | Path, encoding: Encoding, *, exclude: Sequence[str] = ()
+) -> list[Entry]:
+    """Read and encode every MIDI file below a folder, in the order of their paths.
+
+    Args:
+        exclude: Patterns of paths below the folder that are listed but not read.
+
+    Raises:
+        InputError: The folder is missing, or holds no MIDI file, or none that can be used.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise InputError(f"{root}: no such folder; data.root=<folder> names one with MIDI files")
+    paths = sorted((p for p in root.rglob("*") if is_midi(p)), key=lambda p: p.as_posix())
+    if not paths:
+        raise InputError(f"{root}: no file ends in {' or '.join(MIDI_SUFFIXES)}")
+    entries = []
+    for path in progress_bar(paths, "reading songs"):
+        file = path.relative_to(root).as_posix()
+        if any(fnmatch(file, pattern) for pattern in exclude):
+            entries.append(Entry(file, song_title(path.stem), reason="excluded by pattern"))
+        else:
+            entries.append(_read_entry(path, file, encoding))
+    if all(entry.reason for entry in entries):
+        raise InputError(f"{root}: none of {len(entries)} files can be used; {_first(entries)}")
+    return entries
+
+
+def split_corpus(entries: Sequence[Entry], split: Split) -> list[Entry]:
+    """The same entries, every kept one with its group and its split.
+
+    Files of one title, byte-identical files and files with the same melody are one group.
+
+    Raises:
+        InputError: Two files of one group stand in different splits.
+    """
+    kept = [entry for entry in entries if not entry.reason]
+    roots = connected_groups([entry.identity for entry in kept])
+    groups = [kept[root].title for root in roots]
+    names = [entry.file for entry in kept]
+    splits = split.assign(groups, names)
+    check_no_leak(groups, splits, names, what="the song")
+    found = {name: (group, part) for name, group, part in zip(names, groups, splits, strict=True)}
+    return [
+        entry
+        if entry.reason
+        else replace(entry, group=found[entry.file][0], split=found[entry.file][1])
+        for entry in entries
+    ]
+
+
+def _first(entries: Sequence[Entry]) -> str:
+    return f"the first is {entries[0].file}: {entries[0].reason}"
+
+
+def _read_entry(path: Path, file: str, encoding: Encoding) -> Entry:
+    title = song_title(path.stem)
+    try:
+        song, timing = on_grid(read_midi(path), path.with_name(BEAT_FILE))
+        encoded = encoding.encode(song)
+    except InputError as error:
+        return Entry(file, title, reason=str(error))
+    digest = hashlib.sha1(path.read_bytes()).hexdigest()
+    identity = (("title", title), ("content", digest), *_melody_signature(song))
+    reason = encoding.reason_to_drop(encoded)
+    return Entry(file, title, reason, song, encoded, timing, identity)
+
+
+def on_grid(song: Song, beat_file: Path) -> tuple[Song, str]:
+    """The song on the 16th grid, and where the grid comes from.
+
+    A score is left alone. Performed timing follows the beat annotation where there is one and
+    `estimate_beats` where there is none.
+    """
+    if not is_performed(song):
+        return song, "score"
+    grid = read_beats(beat_file) if beat_file.is_file() else estimate_beats(song)
+    return quantise(song, grid), grid.source
+
+
+def _melody_signature(song: Song) -> Iterable[Hashable]:
+    """The melody's intervals and the steps between its onsets, in any key; none if too short."""
+    notes = choose_melody(song)[0].notes
+    if len(notes) < _SIGNATURE_NOTES:
+        return ()
+    onsets = to_steps(notes[:, START], song.ticks_per_quarter)
+    moves = np.stack([np.diff(notes[:, PITCH]), np.diff(onsets)])
+    return (("melody", moves.tobytes()),)
+
+
+def write_ledger(entries: Sequence[Entry], path: str | Path) -> None:
+    """Write `corpus.csv`: every file, kept or dropped and why, and what became of its notes."""
+    rows = [_ledger_row(entry) for entry in entries]
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    with written_whole(path) as partial, open(partial, "w", newline="", encoding="utf-8") as out:
+        writer = csv.DictWriter(out, columns, restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _ledger_row(entry: Entry) -> dict[str, object]:
+    row: dict[str, object] = {
+        "file": entry.file,
+        "kept": "no" if entry.reason else "yes",
+        "reason": entry.reason,
+        "split": entry.split,
+        "group": entry.group,
+        "title": entry.title,
+    }
+    if entry.song is None or entry.encoded is None:
+        return row
+    song, encoded = entry.song, entry.encoded
+    return row | {
+        "frames": len(encoded.frames),
+        "notes_read": sum(len(track.notes) for track in song.tracks),
+        "notes_encoded": encoded.encoded,
+        **{f"lost_{reason}": count for reason, count in encoded.lost.items()},
+        "melody": encoded.melody,
+        "key": estimate_key(song),
+        "metres": " ".join(dict.fromkeys(f"{m.numerator}/{m.denominator}" for m in song.metres)),
+        "tempo": round(song.tempos[0][1], 2),
+        "timing": entry.timing,
+    }

@@ -1,0 +1,181 @@
+"""The songs as batches of windows to train on and whole songs to be held to."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dlcourse.data import Batch, BatchPlan, CourseData
+from dlcourse.errors import InputError
+from dlcourse.music.corpus import Entry, read_corpus, split_corpus
+from dlcourse.music.encoding import IGNORED, NO_CLASS, Encoding
+from dlcourse.music.sources import Source
+from dlcourse.splits import SPLITS, TRAIN, Split
+
+EVERY, LAST = "every", "last"
+
+
+class SongTable:
+    """The frames of a split, end to end, from which any set of windows is one gather.
+
+    At position j of a song the network is given frame j - 1 (`NO_CLASS` at the start) and asked
+    for frame j.
+    """
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        self.entries = list(entries)
+        frames = [entry.encoded.frames for entry in entries]
+        self.lengths = np.array([len(f) for f in frames], dtype=np.int64)
+        self.offsets = np.cumsum(self.lengths) - self.lengths
+        flat = np.concatenate([np.concatenate([[NO_CLASS], f[:-1]]) for f in frames])
+        self.previous = torch.from_numpy(flat)
+        self.targets = torch.from_numpy(np.concatenate(frames))
+        self.positions = torch.from_numpy(np.concatenate([e.encoded.positions for e in entries]))
+
+    def gather(self, starts: Tensor, lengths: Tensor) -> Batch:
+        """Windows (N, T) from flat `starts`, T the longest of `lengths`; the rest is not scored."""
+        step = torch.arange(int(lengths.max()))
+        index = (starts[:, None] + step).clamp_(max=len(self.targets) - 1)  # (N, T)
+        targets = self.targets[index]
+        targets[(step >= lengths[:, None]) | (targets == NO_CLASS)] = IGNORED
+        return {
+            "previous": self.previous[index],
+            "positions": self.positions[index],  # (N, T, 2)
+            "targets": targets,
+        }
+
+
+class SongData(CourseData):
+    """Songs from a folder of MIDI files.
+
+    Args:
+        source: Where the folder comes from when `root` does not name one.
+        encoding: What a frame is.
+        split: Who is trained on and who is held out.
+        window: Steps a training window is long (the lab: 64).
+        supervise: "every" step of a window is a target, or only the "last", as in the lab. Held-out
+            songs are then scored whole, from their first frame, or by every full window.
+        draw: "windows" runs through all of them; "songs" draws a song first, as in the lab, with
+            replacement, so that short songs are seen as often as long ones.
+        root: A folder of MIDI files to use instead of the source's.
+        data_dir: Where sources keep what they download or compose.
+        exclude: Patterns of files to leave out.
+    """
+
+    def __init__(
+        self,
+        *,
+        source: Source,
+        encoding: Encoding,
+        split: Split,
+        window: int,
+        supervise: str,
+        draw: str,
+        batch_size: int,
+        seed: int,
+        root: str | None = None,
+        data_dir: str = "data",
+        exclude: Sequence[str] = (),
+    ) -> None:
+        super().__init__(batch_size=batch_size, seed=seed)
+        if supervise not in (EVERY, LAST):
+            raise InputError(f"supervise={supervise}: choose {EVERY} or {LAST}")
+        if draw not in ("windows", "songs"):
+            raise InputError(f"data.draw={draw}: choose windows or songs")
+        if window < 1:
+            raise InputError(f"data.window={window}: at least 1")
+        self.source, self.encoding, self.split = source, encoding, split
+        self.window, self.supervise, self.draw = window, supervise, draw
+        self.root, self.data_dir, self.exclude = root, Path(data_dir), tuple(exclude)
+        self.entries: list[Entry] = []
+
+    def prepare_data(self) -> None:
+        """Download or compose the songs, once."""
+        if self.root is None:
+            self.source.folder(self.data_dir)
+
+    def setup(self, stage: str = "fit") -> None:
+        """Read, encode and split the songs, once."""
+        if not self.entries:
+            folder = self.source.folder(self.data_dir) if self.root is None else self.root
+            entries = read_corpus(folder, self.encoding, exclude=self.exclude)
+            self.entries = split_corpus(entries, self.split)
+
+    @cached_property
+    def tables(self) -> dict[str, SongTable]:
+        """The songs of each split."""
+        by_split = {s: [e for e in self.entries if e.split == s] for s in SPLITS}
+        empty = [split for split, entries in by_split.items() if not entries]
+        if empty:
+            raise InputError(f"no songs in the split {empty[0]!r}; see the ledger corpus.csv")
+        return {split: SongTable(entries) for split, entries in by_split.items()}
+
+    @cached_property
+    def windows(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """For each split the song and the flat start (both (W,) int64) of every window."""
+        return {split: self._windows(split) for split in SPLITS}
+
+    def _windows(self, split: str) -> tuple[Tensor, Tensor]:
+        table = self.tables[split]
+        # "last" needs a full window of frames before its target, so it starts at position 1.
+        first = 1 if self.supervise == LAST else 0
+        cut = split == TRAIN and not self.encoding.predict_last_frame
+        counts = table.lengths - self.window - first + 1 - cut
+        counts = counts.clip(min=0 if self.supervise == LAST else 1)
+        song = np.repeat(np.arange(len(counts)), counts)
+        if not len(song):
+            longest = int(table.lengths.max())
+            raise InputError(
+                f"no {split} song has a full window of {self.window} steps and a next frame: the "
+                f"longest has {longest} steps; set a smaller data.window"
+            )
+        nth = np.arange(len(song)) - np.repeat(np.cumsum(counts) - counts, counts)
+        return torch.from_numpy(song), torch.from_numpy(table.offsets[song] + first + nth)
+
+    def batch_plan(self) -> BatchPlan:
+        """Over the training windows; see `draw`."""
+        song = self.windows[TRAIN][0].numpy()
+        weights = 1.0 / np.bincount(song)[song] if self.draw == "songs" else None
+        return BatchPlan(len(song), self.batch_size, seed=self.seed, weights=weights)
+
+    def held_out_size(self, split: str) -> tuple[int, int]:
+        """Whole songs, 64 a batch, or windows, 1024 a batch."""
+        if self.supervise == LAST:
+            return len(self.windows[split][0]), 1024
+        return len(self.tables[split].entries), 64
+
+    def fetch(self, split: str, items: np.ndarray) -> Batch:
+        """Windows, or whole songs where they are held out and every step counts.
+
+        Returns:
+            previous (N, T), positions (N, T, 2), targets (N, T) with `IGNORED` where nothing is
+            scored, song (N,): all int64.
+        """
+        table = self.tables[split]
+        if split == TRAIN or self.supervise == LAST:
+            songs, starts = (column[items] for column in self.windows[split])
+            lengths = torch.from_numpy(table.lengths)[songs].clamp(max=self.window)
+        else:
+            songs = torch.from_numpy(items)
+            starts = torch.from_numpy(table.offsets)[songs]
+            lengths = torch.from_numpy(table.lengths)[songs]
+        batch = table.gather(starts, lengths)
+        if self.supervise == LAST:
+            batch["targets"][:, :-1] = IGNORED
+        return batch | {"song": songs}
+
+    def scored(self, split: str) -> list[np.ndarray]:
+        """For every song of a split, which of its frames (T,) are scored."""
+        first = self.window if self.supervise == LAST else 0
+        return [
+            (np.arange(len(entry.encoded.frames)) >= first) & (entry.encoded.frames != NO_CLASS)
+            for entry in self.tables[split].entries
+        ]
+
+    def class_counts(self) -> Tensor:
+        """How often each class (K,) is a frame of the training split."""
+        targets = self.tables[TRAIN].targets
+        return torch.bincount(targets[targets >= 0], minlength=self.encoding.num_classes)

@@ -1,0 +1,193 @@
+"""What every encoding of songs is: a vocabulary of classes, one class a 16th note, and back.
+
+An encoding turns a `Song` into `Encoded` frames, turns frames into the network's input features,
+and turns sampled frames into a `Song` again. `melody.Melody` is the one to use; `lab2018.Lab2018`
+is the one the lab handed out, with each of its defects as a switch.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dlcourse.music.notes import (
+    COMMON_TIME,
+    HIGHEST_PITCH,
+    LOWEST_PITCH,
+    PITCH,
+    STEPS_PER_QUARTER,
+    Metre,
+    Song,
+    Track,
+    note_array,
+)
+
+NO_CLASS = -1  # before the first frame, and the lab's silent frames: an all-zero input vector
+IGNORED = -100  # a target that is not scored
+STEPS_IN_BAR = 32  # positions in longer bars wrap round
+STEPS_IN_BEAT = 6  # a beat is 4 steps in simple metres, 6 in compound ones
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A song as a network sees it.
+
+    Attributes:
+        frames: (T,) int64 classes, `NO_CLASS` where the encoding has none.
+        positions: (T, 2) int64, step in the bar and step in the beat.
+        encoded: How many of the file's notes are in the frames.
+        lost: How many are not, by reason. Together they are every note of the file.
+        melody: Which track was read, and by which rule.
+    """
+
+    frames: np.ndarray
+    positions: np.ndarray
+    encoded: int
+    lost: dict[str, int]
+    melody: str
+
+
+class Encoding(ABC):
+    """What the data module, the network, the sampler and the renderer share.
+
+    Attributes:
+        num_classes: K, the size of the vocabulary.
+        unit: The unit of a negative log-likelihood under this encoding.
+        min_steps: Shorter songs take no part.
+        predict_last_frame: Whether a song's last frame is ever a target in training.
+
+    Args:
+        beat: Give the network the position of the frame it is to predict, in the bar and in the
+            beat, as two one-hot vectors.
+    """
+
+    num_classes: int
+    unit = "nats per 16th"
+    min_steps = 1
+    predict_last_frame = True
+
+    def __init__(self, *, beat: bool) -> None:
+        self.beat = beat
+
+    @abstractmethod
+    def encode(self, song: Song) -> Encoded:
+        """The frames of a song, and an account of every note that is not in them."""
+
+    @abstractmethod
+    def decode(
+        self,
+        frames: Sequence[int],
+        *,
+        metre: Metre = COMMON_TIME,
+        tempo: float = 120.0,
+        name: str = "song",
+    ) -> Song:
+        """A playable song from (T,) classes; the inverse of `encode` for one melody on the grid."""
+
+    @abstractmethod
+    def changes(self, previous: Tensor, targets: Tensor) -> Tensor:
+        """Where something happens: a mask, shaped like both arguments."""
+
+    @abstractmethod
+    def copied(self, frames: np.ndarray) -> np.ndarray:
+        """The class that says "as before" after each frame, `NO_CLASS` where none does."""
+
+    def reason_to_drop(self, encoded: Encoded) -> str:
+        """Why this song takes no part, or an empty string."""
+        steps = len(encoded.frames)
+        if steps < self.min_steps:
+            return f"{steps} steps, fewer than {self.min_steps}"
+        return "" if encoded.encoded else "no notes that this encoding can hold"
+
+    @property
+    def num_features(self) -> int:
+        """F, the length of the network's input vector at one step."""
+        return self.num_classes + (STEPS_IN_BAR + STEPS_IN_BEAT if self.beat else 0)
+
+    def features(self, previous: Tensor, positions: Tensor) -> Tensor:
+        """The network's input: the frame before (one-hot) and where the frame to predict stands.
+
+        Args:
+            previous: (N, T) classes of the frames before, `NO_CLASS` for none.
+            positions: (N, T, 2) step in bar and in beat of the frames to predict.
+
+        Returns:
+            (N, T, F) float32.
+        """
+        parts = [one_hot(previous, self.num_classes)]
+        if self.beat:
+            parts += [one_hot(positions[..., 0], STEPS_IN_BAR)]
+            parts += [one_hot(positions[..., 1], STEPS_IN_BEAT)]
+        return torch.cat(parts, dim=-1)
+
+
+def one_hot(classes: Tensor, num_classes: int) -> Tensor:
+    """(..., num_classes) float32; all zeros for `NO_CLASS`, which indexes the last row."""
+    return torch.eye(num_classes + 1, num_classes, device=classes.device)[classes]
+
+
+class NoteAccount:
+    """Follows a file's notes through an encoding: each is kept, or lost for one stated reason."""
+
+    def __init__(self, notes: np.ndarray) -> None:
+        self.notes = notes
+        self.lost: dict[str, int] = {}
+
+    def keep(self, mask: np.ndarray, otherwise: str) -> None:
+        """Keep the notes where `mask` (M,) holds; count the others as lost for this reason."""
+        self.lost[otherwise] = int((~mask).sum())
+        self.notes = self.notes[mask]
+
+    def keep_in_range(self) -> None:
+        """Keep the 78 keys of the lab."""
+        pitches = self.notes[:, PITCH]
+        self.keep((pitches >= LOWEST_PITCH) & (pitches <= HIGHEST_PITCH), "out_of_range")
+
+
+def to_steps(ticks: np.ndarray, ticks_per_quarter: int) -> np.ndarray:
+    """Ticks to 16th notes, rounded to the nearest (the lab's boundary is the middle of a 16th)."""
+    return (2 * STEPS_PER_QUARTER * np.asarray(ticks, np.int64) + ticks_per_quarter) // (
+        2 * ticks_per_quarter
+    )
+
+
+def bar_positions(metre: Metre, steps: int) -> np.ndarray:
+    """Step in the bar and step in the beat (T, 2) of `steps` steps from a bar line on."""
+    step = np.arange(max(0, steps)) % metre.steps_per_bar
+    compound = metre.denominator == 8 and metre.numerator % 3 == 0
+    beat = 6 if compound else max(1, 4 * STEPS_PER_QUARTER // metre.denominator)
+    return np.stack([step % STEPS_IN_BAR, step % beat % STEPS_IN_BEAT], axis=1)
+
+
+def song_positions(song: Song, steps: int) -> np.ndarray:
+    """`bar_positions` (T, 2) under a song's own time signatures; each begins a bar."""
+    positions = np.zeros((steps, 2), dtype=np.int64)
+    for metre in song.metres:
+        first = int(to_steps(metre.tick, song.ticks_per_quarter))
+        positions[first:] = bar_positions(metre, steps - first)
+    return positions
+
+
+def song_on_grid(
+    rows: list[tuple[int, int, int, int]],
+    steps: int,
+    *,
+    metre: Metre,
+    tempo: float,
+    name: str,
+    ticks_per_quarter: int = 480,
+) -> Song:
+    """A one-track song from notes (start step, end step, pitch, velocity), `steps` steps long."""
+    scale = ticks_per_quarter // STEPS_PER_QUARTER
+    notes = note_array(rows) * np.array([scale, scale, 1, 1], dtype=np.int32)
+    return Song(
+        name,
+        ticks_per_quarter,
+        (Track(notes, name="Melody"),),
+        tempos=((0, tempo),),
+        metres=(Metre(0, metre.numerator, metre.denominator),),
+        end=steps * scale,
+    )

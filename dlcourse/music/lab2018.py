@@ -1,0 +1,184 @@
+"""The lab's own encoding, with each of its defects as a switch.
+
+Source: 2018 lab 1, `midi_manipulation.midiToNoteStateMatrix`, `create_dataset.make_one_hot_notes`
+and `noteStateMatrixToMidi`.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from torch import Tensor
+
+from dlcourse.music.encoding import (
+    NO_CLASS,
+    Encoded,
+    Encoding,
+    NoteAccount,
+    song_on_grid,
+    song_positions,
+    to_steps,
+)
+from dlcourse.music.melody import choose_melody
+from dlcourse.music.notes import (
+    COMMON_TIME,
+    END,
+    HIGHEST_PITCH,
+    LOWEST_PITCH,
+    NUM_KEYS,
+    PITCH,
+    START,
+    Metre,
+    Song,
+    Track,
+)
+
+LAB_VELOCITY = 40
+LAB_TICKS_PER_QUARTER = 220  # 55 ticks a frame
+
+
+class Lab2018(Encoding):
+    """The highest sounding key of all tracks, one of 78, every 16th note.
+
+    With all switches off the lab's figures come out: 73 of 88 files kept, 12,987 frames, copying
+    the last frame is right in 83.7 % of them. A silent frame has no class: its input is all zeros,
+    and as a target it adds nothing to the loss.
+
+    Args:
+        rests: Silence is a class; in the lab it can be neither learned nor produced.
+        rearticulate: A struck key is another class than a held one; the lab ties repeated notes.
+        keep_all_metres: Read on after a numerator other than 2 or 4; the lab stops there.
+        true_melody: Read the melody track; the lab takes the highest key of all tracks, which
+            is a chord's in 52 % of the frames in which the melody sounds.
+        min_steps: Shorter songs are dropped; the lab asks for 128.
+        predict_last_frame: The lab's `get_batch` never draws a song's last frame as a target.
+    """
+
+    def __init__(
+        self,
+        *,
+        rests: bool = False,
+        rearticulate: bool = False,
+        keep_all_metres: bool = False,
+        true_melody: bool = False,
+        min_steps: int = 128,
+        predict_last_frame: bool = False,
+        beat: bool = False,
+    ) -> None:
+        super().__init__(beat=beat)
+        self.rearticulate = rearticulate
+        self.keep_all_metres, self.true_melody = keep_all_metres, true_melody
+        self.min_steps, self.predict_last_frame = min_steps, predict_last_frame
+        self.silence = NUM_KEYS if rests else NO_CLASS
+        self.first_struck = NUM_KEYS + rests
+        self.num_classes = NUM_KEYS + rests + NUM_KEYS * rearticulate
+
+    def encode(self, song: Song) -> Encoded:
+        """See the class. Every note is encoded or lost for the first reason that applies."""
+        tracks, rule = song.tracks, "highest key of all tracks"
+        if self.true_melody:
+            melody, rule = choose_melody(song)
+            tracks = (melody,)
+        sounding, struck = key_states(tracks, song)
+        if not self.keep_all_metres and any(m.numerator not in (2, 4) for m in song.metres):
+            sounding, struck = sounding[:1], struck[:1]
+        frames = self._frames(sounding, struck)
+        account = self._account(tracks, song, frames)
+        positions = song_positions(song, len(frames))
+        return Encoded(frames, positions, len(account.notes), account.lost, rule)
+
+    def _frames(self, sounding: np.ndarray, struck: np.ndarray) -> np.ndarray:
+        top = NUM_KEYS - 1 - np.argmax(sounding[:, ::-1], axis=1)
+        frames = np.where(sounding.any(axis=1), top, self.silence)
+        if self.rearticulate:
+            is_struck = (sounding & struck)[np.arange(len(top)), top]
+            frames = np.where(is_struck, self.first_struck + top, frames)
+        return frames
+
+    def _account(self, tracks: tuple[Track, ...], song: Song, frames: np.ndarray) -> NoteAccount:
+        account = NoteAccount(np.concatenate([t.notes for t in tracks]))
+        account.lost["other_tracks"] = sum(len(t.notes) for t in song.tracks) - len(account.notes)
+        account.keep_in_range()
+
+        def steps(column: int) -> np.ndarray:
+            return to_steps(account.notes[:, column], song.ticks_per_quarter)
+
+        account.keep(steps(START) < len(frames), "after_the_metre_stop")
+        account.keep(steps(START) < steps(END), "shorter_than_a_step")
+        keys = self.keys_of(frames)
+        sounds = keys[steps(START)] == account.notes[:, PITCH] - LOWEST_PITCH
+        account.keep(sounds, "below_the_highest")
+        onsets = steps(START)
+        tied = (onsets > 0) & (keys[onsets - 1] == keys[onsets]) & (not self.rearticulate)
+        account.keep(~tied, "tied_to_the_note_before")
+        return account
+
+    def keys_of(self, frames: np.ndarray) -> np.ndarray:
+        """The key 0..77 that each class sounds, `NO_CLASS` for silence."""
+        frames = np.asarray(frames)
+        keys = np.where(frames >= self.first_struck, frames - self.first_struck, frames)
+        return np.where(frames == self.silence, NO_CLASS, keys)
+
+    def decode(
+        self,
+        frames: Sequence[int],
+        *,
+        metre: Metre = COMMON_TIME,
+        tempo: float = 120.0,
+        name: str = "song",
+    ) -> Song:
+        """Equal frames make one note. The lab lost the last note-off; here every note ends."""
+        frames = np.asarray(frames, dtype=np.int64)
+        keys = self.keys_of(frames)
+        struck = (frames >= self.first_struck) & self.rearticulate
+        begins = np.flatnonzero(np.append(True, (keys[1:] != keys[:-1]) | struck[1:])[: len(keys)])
+        ends = np.append(begins[1:], len(frames))
+        rows = [
+            (begin, end, LOWEST_PITCH + keys[begin], LAB_VELOCITY)
+            for begin, end in zip(begins, ends, strict=True)
+            if keys[begin] != NO_CLASS
+        ]
+        return song_on_grid(
+            rows,
+            len(frames),
+            metre=metre,
+            tempo=tempo,
+            name=name,
+            ticks_per_quarter=LAB_TICKS_PER_QUARTER,
+        )
+
+    def changes(self, previous: Tensor, targets: Tensor) -> Tensor:
+        """Where the class is another than the one before."""
+        return (targets != previous) & (targets >= 0)
+
+    def copied(self, frames: np.ndarray) -> np.ndarray:
+        """The same key, held."""
+        keys = self.keys_of(frames)
+        return np.where(
+            keys == NO_CLASS, np.where(frames == NO_CLASS, NO_CLASS, self.silence), keys
+        )
+
+
+def key_states(tracks: tuple[Track, ...], song: Song) -> tuple[np.ndarray, np.ndarray]:
+    """Which of the 78 keys sound, and which are struck, in every frame: two (T, 78) arrays.
+
+    As in the lab a frame holds the state after its last event, so that a note that ends in the
+    frame in which it began is never seen, and a note-off silences the key whoever plays it.
+    """
+    steps = int(to_steps(song.end, song.ticks_per_quarter)) + 1
+    events = np.array(
+        [
+            (tick, index, is_on, pitch - LOWEST_PITCH)
+            for index, track in enumerate(tracks)
+            for start, end, pitch, _ in track.notes.tolist()
+            if LOWEST_PITCH <= pitch <= HIGHEST_PITCH
+            for tick, is_on in ((start, 1), (end, 0))
+        ],
+        dtype=np.int64,
+    ).reshape(-1, 4)
+    events = events[np.lexsort(events.T[::-1])]  # by tick, track, off before on
+    frame = to_steps(events[:, 0], song.ticks_per_quarter)
+    latest = np.zeros((steps, NUM_KEYS), dtype=np.int64)
+    np.maximum.at(latest, (frame, events[:, 3]), np.arange(1, len(events) + 1))
+    is_on = np.append(False, events[:, 2] == 1)
+    struck = is_on[latest]
+    return is_on[np.maximum.accumulate(latest, axis=0)], struck

@@ -1,0 +1,137 @@
+"""Who is trained on, who is held out: by group (song, patient), never by file or window.
+
+Every split is a pure function of its own seed (`split_seed`, not the training seed; 0 is a seed)
+and of the groups' names, so that neither the order of the files nor the training changes it.
+"""
+
+import csv
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from dlcourse.errors import InputError
+
+TRAIN, VAL, TEST = SPLITS = ("train", "val", "test")
+
+
+class Split(Protocol):
+    """Gives every item its split: one of `SPLITS`."""
+
+    def assign(self, groups: Sequence[str], names: Sequence[str]) -> list[str]:
+        """The split of each item, from its group and its own name (both of length M)."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fractions:
+    """Shares of the groups, at least one group each. `train` is what `val` and `test` leave."""
+
+    val: float = 0.15
+    test: float = 0.15
+    split_seed: int = 0
+
+    def assign(self, groups: Sequence[str], names: Sequence[str]) -> list[str]:
+        """See `Split`."""
+        if not (self.val > 0 and self.test > 0 and self.val + self.test < 1):
+            raise InputError(f"val={self.val}, test={self.test}: both above 0, together below 1")
+        order = _shuffled(groups, self.split_seed, need=3)
+        num_test = max(1, round(self.test * len(order)))
+        num_val = max(1, round(self.val * len(order)))
+        test, val = set(order[:num_test]), set(order[num_test : num_test + num_val])
+        return _assigned(groups, val, test)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folds:
+    """Fold `fold` of `folds` is the test split: over all folds, every group is tested once.
+
+    `val` is the share of the other groups that chooses the model.
+    """
+
+    fold: int = 0
+    folds: int = 5
+    val: float = 0.1
+    split_seed: int = 0
+
+    def assign(self, groups: Sequence[str], names: Sequence[str]) -> list[str]:
+        """See `Split`."""
+        if not 0 <= self.fold < self.folds:
+            raise InputError(f"split.fold={self.fold}: choose 0 to {self.folds - 1}")
+        order = _shuffled(groups, self.split_seed, need=max(3, self.folds))
+        test = order[self.fold :: self.folds]
+        rest = [group for group in order if group not in set(test)]
+        val = rest[: max(1, round(self.val * len(rest)))]
+        return _assigned(groups, set(val), set(test))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listed:
+    """As a CSV says, with columns `file` and `split`: the ledger of an earlier run is one."""
+
+    file: str
+
+    def assign(self, groups: Sequence[str], names: Sequence[str]) -> list[str]:
+        """See `Split`. Items that the list does not name, or names otherwise, are an error."""
+        try:
+            with open(self.file, newline="", encoding="utf-8") as lines:
+                listed = {row["file"]: row["split"] for row in csv.DictReader(lines)}
+        except (OSError, KeyError, csv.Error, UnicodeDecodeError) as error:
+            raise InputError(
+                f"{self.file}: not a list of splits ({error}): a CSV with the columns file and "
+                f"split is needed, such as the corpus.csv of a run"
+            ) from error
+        wrong = [name for name in names if listed.get(name) not in SPLITS]
+        if wrong:
+            raise InputError(
+                f"{self.file}: {wrong[0]!r} has split {listed.get(wrong[0])!r}, {len(wrong)} such "
+                f"in all: every file needs one of {', '.join(SPLITS)}"
+            )
+        return [listed[name] for name in names]
+
+
+def connected_groups(keys: Sequence[Iterable[Hashable]]) -> list[int]:
+    """Items that share any key, directly or through others, get the same number."""
+    parent = list(range(len(keys)))
+
+    def root(item: int) -> int:
+        while parent[item] != item:
+            item = parent[item]
+        return item
+
+    first_with: dict[Hashable, int] = {}
+    for item, own in enumerate(keys):
+        for key in own:
+            a, b = root(item), root(first_with.setdefault(key, item))
+            parent[max(a, b)] = min(a, b)
+    return [root(item) for item in range(len(keys))]
+
+
+def check_no_leak(
+    groups: Sequence[str], splits: Sequence[str], names: Sequence[str], *, what: str
+) -> None:
+    """Stop when one group stands in two splits.
+
+    Raises:
+        InputError: Naming the pair, and `what` they share.
+    """
+    first: dict[str, int] = {}
+    for item, group in enumerate(groups):
+        other = first.setdefault(group, item)
+        if splits[other] != splits[item]:
+            raise InputError(
+                f"leak: {names[other]!r} ({splits[other]}) and {names[item]!r} ({splits[item]}) "
+                f"share {what} {group!r}: put both into one split"
+            )
+
+
+def _shuffled(groups: Sequence[str], seed: int, *, need: int) -> list[str]:
+    names = sorted(set(groups))
+    if len(names) < need:
+        raise InputError(f"{len(names)} groups to split, at least {need} are needed")
+    return [names[i] for i in np.random.default_rng(seed).permutation(len(names))]
+
+
+def _assigned(groups: Sequence[str], val: set[str], test: set[str]) -> list[str]:
+    return [TEST if g in test else VAL if g in val else TRAIN for g in groups]

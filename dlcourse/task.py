@@ -1,0 +1,97 @@
+"""What the two Lightning modules share: one step, metrics of their own for every split."""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torchmetrics import MetricCollection
+
+from dlcourse.data import Batch
+
+_SEED_STRIDE = 1_000_003  # seeds of neighbouring runs do not meet at any step
+
+
+class Task(LightningModule):
+    """A network, a loss, an optimizer and metrics.
+
+    Randomness is keyed by seed and step: dropout and augmentation are pure functions of both, so
+    that a resumed run is the uninterrupted one.
+
+    Args:
+        net: Has `forward_features` and `forward_head`.
+        loss: Scalar from logits (M, K) and targets (M,).
+        optimizer: From parameters; owns its learning rate.
+        scheduler: From the optimizer; stepped every optimizer step.
+        metrics: Updated with probabilities, never logits; cloned for each split.
+        seed: The training seed.
+    """
+
+    def __init__(
+        self,
+        *,
+        net: nn.Module,
+        loss: nn.Module | None,
+        optimizer: Callable[..., torch.optim.Optimizer] | None,
+        scheduler: Callable[..., Any] | None,
+        metrics: MetricCollection,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.net = net
+        self.loss = loss
+        self._optimizer, self._scheduler, self.seed = optimizer, scheduler, seed
+        self.val_metrics = metrics.clone(prefix="val/")
+        self.test_metrics = metrics.clone(prefix="test/")
+
+    @abstractmethod
+    def score(self, batch: Batch) -> dict[str, Tensor]:
+        """Logits (M, K) and targets (M,) of what is scored in a batch, and what metrics ask for."""
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Key dropout and augmentation by the step."""
+        torch.manual_seed(self.seed * _SEED_STRIDE + self.global_step)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """The loss, and the accuracy on the training batch (the lab's)."""
+        scored = self.score(batch)
+        logits, targets = scored["logits"], scored["targets"]
+        accuracy = (logits.detach().argmax(-1) == targets).float().mean()
+        return {"loss": self.loss(logits, targets), "accuracy": accuracy}
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Update the validation metrics."""
+        self._evaluate(batch, self.val_metrics)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """Update the test metrics; hand what was scored to whoever makes the results."""
+        return self._evaluate(batch, self.test_metrics)
+
+    def _evaluate(self, batch: Batch, metrics: MetricCollection) -> dict[str, Tensor]:
+        scored = self.score(batch)
+        # In double precision a probability underflows at 700 nats, in single at 87.
+        scored["probabilities"] = scored.pop("logits").double().softmax(dim=-1)
+        metrics.update(**scored)
+        return scored
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the metrics of the validation split."""
+        self._log(self.val_metrics)
+
+    def on_test_epoch_end(self) -> None:
+        """Log the metrics of the test split."""
+        self._log(self.test_metrics)
+
+    def _log(self, metrics: MetricCollection) -> None:
+        self.log_dict(metrics.compute())
+        metrics.reset()
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """The optimizer, and its scheduler stepped every step."""
+        optimizer = self._optimizer(self.parameters())
+        if self._scheduler is None:
+            return {"optimizer": optimizer}
+        scheduler = {"scheduler": self._scheduler(optimizer), "interval": "step"}
+        return {"optimizer": optimizer, "lr_scheduler": scheduler}
