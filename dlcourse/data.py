@@ -6,10 +6,12 @@ resumed run sees what the uninterrupted one would have seen.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from lightning.pytorch import LightningDataModule
+from torch import Tensor
 
 from dlcourse.errors import InputError
 from dlcourse.splits import TEST, TRAIN, VAL
@@ -118,6 +120,14 @@ class CourseData(LightningDataModule, ABC):
     @abstractmethod
     def fetch(self, split: str, items: np.ndarray) -> Batch:
         """The batch of these items (N,) of a split, gathered without a loop over them."""
+
+    @abstractmethod
+    def class_counts(self) -> Tensor:
+        """How often each class (K,) occurs in the training split."""
+
+    @abstractmethod
+    def write_ledger(self, folder: Path) -> None:
+        """Leave a list of everything that was found: kept or dropped, why, and its split."""
 
     @abstractmethod
     def held_out_size(self, split: str) -> tuple[int, int]:

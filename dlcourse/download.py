@@ -100,7 +100,8 @@ def fetch_git_folder(
             if found != source.tree:
                 raise InputError(f"wrong content: git tree {found}, expected {source.tree}")
     except InputError as error:
-        raise InputError(f"{source}: {error} ({url}); {ADVICE}") from error
+        reason = " ".join(str(error).split())  # urllib has reasons of several lines
+        raise InputError(f"{source}: {reason} ({url}); {ADVICE}") from error
     except OSError as error:
         raise InputError(f"{destination}: cannot be written ({_reason(error)})") from error
     return destination
@@ -142,8 +143,7 @@ def _extract(
     archive: "_Body", folder: str, *, target: Path, keep: Callable[[str], bool]
 ) -> dict[str, Blob]:
     """Write the kept files below `folder`; git's blobs of all of them."""
-    files: dict[str, Blob] = {}
-    unpacked = 0
+    files, unpacked = {}, 0
     with _unpacked(archive) as tar:
         for count, member in enumerate(tar, start=1):
             unpacked += member.size
@@ -180,11 +180,9 @@ def _name_below(member: str, folder: str) -> str | None:
         raise InputError(f"unsafe name {member!r} in the archive")
     path = member.partition("/")[2]
     name = path.removeprefix(f"{folder}/")
-    if name == path:
-        return None
-    if set("\\:") & set(name):  # on Windows they lead to another folder
+    if name.startswith("/") or set("\\:") & set(name):  # the latter lead elsewhere on Windows
         raise InputError(f"unsafe name {member!r} in the archive")
-    return name
+    return None if name == path else name
 
 
 def _write(path: Path, content: bytes, mode: bytes) -> None:
@@ -220,9 +218,10 @@ class _Body:
 class _CheckedRedirects(urllib.request.HTTPRedirectHandler):
     """Follows redirects, though never from https to plain http."""
 
-    def redirect_request(self, *args: Any) -> urllib.request.Request | None:
-        _check_scheme(args[-1])
-        return super().redirect_request(*args)
+    def redirect_request(self, req: Any, fp: Any, *rest: Any) -> urllib.request.Request | None:
+        fp.close()  # nobody else does when we refuse
+        _check_scheme(rest[-1])
+        return super().redirect_request(req, fp, *rest)
 
 
 @contextmanager
@@ -231,6 +230,7 @@ def _opened(url: str, progress: Callable[[int, int | None], Any]) -> Iterator[_B
     try:
         answer = urllib.request.build_opener(_CheckedRedirects).open(url, timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
+        error.close()
         raise InputError(f"the server answers {error.code} {error.reason}") from error
     except (OSError, HTTPException) as error:
         raise InputError(f"cannot be reached ({_reason(error)})") from error

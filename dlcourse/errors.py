@@ -7,3 +7,11 @@ class InputError(ValueError):
     The message says what was found, what is allowed, and what to do. Scripts print it alone and
     exit with status 2; every other exception is a defect of ours and keeps its traceback.
     """
+
+
+class Interrupted(Exception):
+    """A run was asked to stop, and did so in good order; the message says how to go on."""
+
+    def __init__(self, message: str, *, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code

@@ -32,7 +32,8 @@ Bar = tuple[int, list[Note]]  # the degree on which its triad stands, its melody
 
 TICKS_PER_STEP = 120
 FORMS = ("VCVC", "VVCVC", "VVCV", "IVCVC", "IVVCC")  # Intro, Verse, Chorus
-PLANS = ("aab.aab.", "aba.aba.", "aab.aaB.", "aba.abB.", "abb.abB.")  # B: b's rhythm, a new shape
+# Bars of a section: the motifs a and b, b's rhythm in a new shape (B), and a cadence.
+PLANS = ("aab.aab.", "aba.aba.", "aab.aaB.", "aba.abB.", "abb.abB.")
 # The moves of a line in degrees, over and over: scale, repeated notes, climb, thirds, neighbours.
 SHAPES = ((1,), (-1,), (0, 1), (0, 0, -1), (1, 1, -1), (-1, -1, 1), (2, -1), (-2, 1), (1, -1))
 VERSE_HOME, CHORUS_HOME = 65, 72  # the pitches about which they are sung: the chorus lies higher

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dlcourse.data import Batch, BatchPlan, CourseData
 from dlcourse.errors import InputError
-from dlcourse.music.corpus import Entry, read_corpus, split_corpus
+from dlcourse.music.corpus import Entry, read_corpus, split_corpus, write_ledger
 from dlcourse.music.encoding import IGNORED, NO_CLASS, Encoding
 from dlcourse.music.sources import Source
 from dlcourse.splits import SPLITS, TRAIN, Split
@@ -179,3 +179,7 @@ class SongData(CourseData):
         """How often each class (K,) is a frame of the training split."""
         targets = self.tables[TRAIN].targets
         return torch.bincount(targets[targets >= 0], minlength=self.encoding.num_classes)
+
+    def write_ledger(self, folder: Path) -> None:
+        """`corpus.csv`: every file, and what became of its notes."""
+        write_ledger(self.entries, folder / "corpus.csv")

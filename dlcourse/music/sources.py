@@ -38,3 +38,54 @@ class Composed:
             progress=lambda items: progress_bar(items, "composing songs", total=self.songs),
         )
         return folder
+
+
+LAB2018 = GitFolder(
+    repository="MITDeepLearning/introtodeeplearning",
+    commit="602af2900bab55dd63981992c5e8f47362e6c7cf",
+    folder="lab1/data",
+    tree="e906185b7170c5ed0a730dcdfde12094f0510d1e",
+    terms="MIT Introduction to Deep Learning, 2018 edition, lab 1",
+)
+POP909 = GitFolder(
+    repository="music-x-lab/POP909-Dataset",
+    commit="d83e6edba6872a704f5d3b8b32f5cb540088dae6",
+    folder="POP909",
+    tree="b9aa767a58f3bee1fc36ffe304c6b3fca79102d3",
+    terms="Wang et al., POP909, ISMIR 2020, MIT licence",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fetched:
+    """A pinned folder of a public repository, verified file by file.
+
+    Args:
+        name: The folder's name below the data folder.
+        origin: What to fetch.
+        url: Another place that serves the same archive.
+        keep: Patterns of the files to keep; all when empty.
+    """
+
+    name: str
+    origin: GitFolder
+    url: str | None = None
+    keep: tuple[str, ...] = ()
+
+    def folder(self, data_dir: Path) -> Path:
+        """See `Source`."""
+        return fetch_git_folder(self.origin, data_dir / self.name, url=self.url, keep=self._keeps)
+
+    def _keeps(self, name: str) -> bool:
+        return not self.keep or any(fnmatch(name, pattern) for pattern in self.keep)
+
+
+def lab2018_snippets(*, url: str | None = None) -> Fetched:
+    """The 88 pop-song snippets of the 2018 lab."""
+    return Fetched(name="lab2018", origin=LAB2018, url=url)
+
+
+def pop909(*, url: str | None = None) -> Fetched:
+    """The 909 songs of POP909 with their beat annotations, without the drafts."""
+    keep = tuple(f"*{suffix}" for suffix in (*MIDI_SUFFIXES, "beat_midi.txt"))
+    return Fetched(name="pop909", origin=POP909, url=url, keep=keep)

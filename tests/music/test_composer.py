@@ -91,20 +91,15 @@ def test_the_melody_stays_in_its_key(songs):
 
 
 def test_notes_on_the_bar_line_belong_to_the_chord_but_for_suspensions(songs):
-    """Where a phrase does not close; a melody without regard to harmony would score about 3/7."""
-    inside = []
+    """The fourth bar of a phrase may suspend its chord; elsewhere chance would give 3 in 7."""
     for song in songs:
         length = TICKS_PER_STEP * steps_per_bar(song)
         chords = defaultdict(set)
         for start, _, pitch, _ in song.tracks[1].notes:
             chords[start // length].add(pitch % 12)
-        on_the_line = [n for n in melody(song) if n[START] % length == 0]
-        inside += [
-            n[PITCH] % 12 in chords[n[START] // length]
-            for n in on_the_line
-            if n[START] // length % 4 != 3
-        ]
-    assert np.mean(inside) == 1
+        for start, _, pitch, _ in melody(song):
+            if start % length == 0 and start // length % 4 != 3:
+                assert pitch % 12 in chords[start // length]
 
 
 def test_sixty_songs_show_all_metres_many_keys_and_tempos(songs):
@@ -131,18 +126,15 @@ def test_sections_come_back_literally_and_differ_from_each_other(songs):
         played = played[4:] if not any(played[:4]) else played
         sections = [tuple(played[i : i + 8]) for i in range(0, len(played), 8)]
         assert len(set(sections)) == 2
-        assert sections[-1] in sections[:-1] or sections[0] in sections[1:]
 
 
-def test_the_chorus_lies_above_the_verse(songs):
+def test_the_chorus_lies_higher_than_the_verse_and_moves_in_longer_notes(songs):
     for song in songs:
-        played = [bar for bar in bars(song) if bar]
-        verse = played[:8]
-        chorus = next(
-            played[i : i + 8] for i in range(8, len(played), 8) if played[i : i + 8] != verse
-        )
-        heights = [np.mean([n[2] for bar in part for n in bar]) for part in (verse, chorus)]
-        assert heights[1] > heights[0]
+        sung = [bar for bar in bars(song) if bar]
+        sections = [sum(sung[i : i + 8], ()) for i in range(0, len(sung), 8)]
+        verse, chorus = sections[0], next(s for s in sections if s != sections[0])
+        assert np.mean([pitch for *_, pitch in chorus]) > np.mean([pitch for *_, pitch in verse])
+        assert len(chorus) < len(verse)
 
 
 def test_the_place_in_the_bar_tells_when_a_note_begins(songs):
@@ -190,15 +182,14 @@ def test_a_song_does_not_depend_on_how_many_are_composed(tmp_path):
 
 
 def test_titles_are_unique_whatever_the_case(songs):
-    assert len({compose_song(i).name.casefold() for i in range(0, 400, 13)}) == 31
-    assert len({song.name.casefold() for song in songs}) == len(songs)
+    assert len({compose_song(index).name.casefold() for index in range(320)}) == 320
     assert all(song.name.replace(" ", "").isalnum() for song in songs)
 
 
 def test_a_finished_folder_is_left_alone(tmp_path):
     folder = tmp_path / "songs"
     folder.mkdir()
-    compose_corpus(folder, songs=2)
+    compose_corpus(folder, songs=2, progress=lambda _: pytest.fail("composed again"))
     assert list(folder.iterdir()) == []
 
 

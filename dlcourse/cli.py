@@ -1,0 +1,78 @@
+"""How every script starts: where the configs are, and errors that a user can read.
+
+Nothing here imports torch, so that `--help` and `--cfg job` answer at once.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dlcourse.errors import InputError, Interrupted
+
+Task = Callable[[Any], Any]
+
+
+def conf_path() -> str:
+    """The checkout's conf/."""
+    return str(Path(__file__).resolve().parents[1] / "conf")
+
+
+def run_app(task: Task, *, config_name: str) -> None:
+    """Run `task` on the config that Hydra composes from the command line.
+
+    An `InputError`, and Hydra's own complaint about an option, is printed as one message with exit
+    status 2; a run that was interrupted says how to go on and exits with 128 + signal. Every other
+    exception keeps its traceback.
+    """
+    import hydra
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    # Hydra then lets exceptions through instead of printing half a traceback of its own.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    _register_resolvers()
+    app = hydra.main(version_base="1.3", config_path=conf_path(), config_name=config_name)(task)
+    try:
+        app()
+    except Interrupted as stop:
+        sys.stderr.write(f"{stop}\n")
+        sys.exit(stop.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped\n")
+        sys.exit(130)
+    except (InputError, HydraException, OmegaConfBaseException) as error:
+        sys.stderr.write(f"error: {_message(error)}\n")
+        sys.exit(2)
+
+
+def _message(error: BaseException) -> str:
+    """The user's part of an error: an `InputError` among its causes, else all it says."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, InputError):
+            return str(cause)
+        cause = cause.__cause__ or cause.__context__
+    return str(error)
+
+
+def _register_resolvers() -> None:
+    from omegaconf import OmegaConf
+
+    OmegaConf.register_new_resolver("run_folder", _run_folder, replace=True)
+    OmegaConf.register_new_resolver("hydra_folder", _hydra_folder, replace=True)
+
+
+def _run_folder(resume: str | None, new: str) -> str:
+    """Where the run goes: on in the folder that is resumed, or into a new one."""
+    if resume is None:
+        return new
+    from dlcourse.runs import open_run
+
+    return str(open_run(resume).folder)
+
+
+def _hydra_folder(resume: str | None) -> str:
+    """Hydra's own folder in it; a resumed run keeps the config it was started with."""
+    return ".hydra" if resume is None else ".hydra/resumed"

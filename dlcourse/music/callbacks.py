@@ -1,0 +1,147 @@
+"""What a music run leaves behind: the table of results and a few songs."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import WandbLogger
+
+from dlcourse.files import write_json, write_text
+from dlcourse.music.baselines import fit_baselines
+from dlcourse.music.datamodule import LAST, SongData
+from dlcourse.music.generation import choose_primers, new_songs, write_songs
+from dlcourse.music.results import (
+    MODEL,
+    FrameScores,
+    Songs,
+    as_markdown,
+    results_table,
+    score_baseline,
+    score_frames,
+)
+from dlcourse.music.sampling import Sampler
+from dlcourse.splits import TEST, TRAIN, VAL
+
+
+class ResultsTable(Callback):
+    """Writes `results.json` and `results.md` when the test split has been scored.
+
+    Args:
+        folder: The run folder.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.folder = Path(folder)
+        self.scores: list[tuple[np.ndarray, FrameScores]] = []
+
+    def on_test_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Begin anew."""
+        self.scores = []
+
+    def on_test_batch_end(
+        self,
+        trainer: Trainer,
+        module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Keep the frames' scores."""
+        columns = (outputs[k].cpu().numpy() for k in ("probabilities", "targets", "changes"))
+        self.scores.append((outputs["song"].cpu().numpy(), score_frames(*columns)))
+
+    def on_test_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Add the baselines, and write."""
+        data: SongData = trainer.datamodule
+        model = self._model_songs(data)
+        rows = {MODEL: model}
+        encoded = {s: [entry.encoded for entry in data.tables[s].entries] for s in (TRAIN, VAL)}
+        baselines = fit_baselines(encoded[TRAIN], encoded[VAL], data.encoding)
+        kept = [entry.file in model for entry in data.tables[TEST].entries]
+        entries = [e for e, keep in zip(data.tables[TEST].entries, kept, strict=True) if keep]
+        scored = [m for m, keep in zip(data.scored(TEST), kept, strict=True) if keep]
+        for name, baseline in baselines.items():
+            rows[name] = score_baseline(baseline, entries, scored, data.encoding)
+        table = results_table(rows, unit=data.encoding.unit, what=_scored(data))
+        table |= {"monitored": self._monitored(trainer), "steps": trainer.max_steps}
+        write_text(self.folder / "results.md", as_markdown(table, title=self.folder.name))
+        write_json(self.folder / "results.json", table)
+
+    def _model_songs(self, data: SongData) -> Songs:
+        """The model's sums for every song that was scored."""
+        song = np.concatenate([songs for songs, _ in self.scores])
+        joined = FrameScores(
+            *(
+                np.concatenate([getattr(scores, name) for _, scores in self.scores])
+                for name in ("nll", "top1", "top3", "changes")
+            )
+        )
+        files = [entry.file for entry in data.tables[TEST].entries]
+        return {files[i]: joined.sums(song == i) for i in np.unique(song)}
+
+    def _monitored(self, trainer: Trainer) -> dict[str, Any]:
+        checkpoint = trainer.checkpoint_callback
+        score = None if checkpoint is None else checkpoint.best_model_score
+        return {
+            "metric": None if checkpoint is None else checkpoint.monitor,
+            "best": None if score is None else float(score),
+        }
+
+
+def _scored(data: SongData) -> str:
+    if data.supervise == LAST:
+        return f"every frame after the first {data.window} of a song, from the {data.window} before"
+    return "every frame of a song, the first one too, from all before it"
+
+
+class GenerateSongs(Callback):
+    """Draws a few songs with the tested weights into `songs/`, the way scripts/generate.py does.
+
+    Args:
+        folder: The run folder.
+        songs: How many.
+        bars: Bars of 16 steps to compose after the primer.
+        sampler: How a class is drawn.
+        seed: Of the draws and of the choice of primers.
+        primer_steps: Steps of a training song to begin with.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        *,
+        songs: int,
+        bars: int,
+        sampler: Sampler,
+        seed: int,
+        primer_steps: int = 64,
+    ) -> None:
+        self.folder, self.songs, self.bars = Path(folder), songs, bars
+        self.sampler, self.seed, self.primer_steps = sampler, seed, primer_steps
+
+    def on_test_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Draw, write, and show them to W&B when it is the logger."""
+        data: SongData = trainer.datamodule
+        entries, encoding = data.entries, data.encoding
+        primers = choose_primers("random", entries, encoding, songs=self.songs, seed=self.seed)
+        songs = new_songs(
+            module.eval(),
+            primers,
+            primer_steps=self.primer_steps,
+            steps=16 * self.bars,
+            sampler=self.sampler,
+            seed=self.seed,
+        )
+        command = f"python scripts/generate.py run={self.folder}"
+        paths = write_songs(songs, self.folder / "songs", facts={}, command=command)
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                stems = [path.stem for path in paths]
+                logger.log_audio(
+                    "songs", [str(p.with_suffix(".wav")) for p in paths], caption=stems
+                )
+                logger.log_image(
+                    "rolls", [str(p.with_suffix(".png")) for p in paths], caption=stems
+                )

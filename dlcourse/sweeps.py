@@ -1,0 +1,39 @@
+"""What belongs to a sweep as a whole, not to any of its runs."""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+from dlcourse.files import write_json, write_text
+
+log = logging.getLogger(__name__)
+
+
+class PoolFolds(Callback):
+    """Pools the runs of a cross-validation into `results.md` and `results.json` of the sweep.
+
+    Every fold tests other songs, so that together all of them are held out once.
+    """
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Read the runs' results; a run without them is named and left out."""
+        from dlcourse.music.results import as_markdown, pooled
+
+        folder = Path(config.hydra.sweep.dir)
+        runs = sorted(path.parent for path in folder.glob("*/.hydra"))
+        unfinished = [run.name for run in runs if not (run / "results.json").is_file()]
+        if unfinished:
+            log.warning("not pooled, because unfinished: %s", ", ".join(unfinished))
+        finished = [run for run in runs if run.name not in unfinished]
+        if not finished:
+            return
+        table = pooled([json.loads((run / "results.json").read_text()) for run in finished])
+        table["unfinished_runs"] = unfinished
+        text = as_markdown(table, title=f"{folder.parent.name}, {len(finished)} folds pooled")
+        write_text(folder / "results.md", text)
+        write_json(folder / "results.json", table)
+        log.info("%s\n%s", folder / "results.md", text)

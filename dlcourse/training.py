@@ -1,0 +1,164 @@
+"""Train: compose, build, fit, test, return the monitored value. The only `instantiate` calls."""
+
+import logging
+import time
+import warnings
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from dlcourse.errors import InputError
+
+if TYPE_CHECKING:  # torch takes seconds to import: it waits until a config is composed
+    from lightning.pytorch import Trainer
+
+    from dlcourse.data import CourseData
+    from dlcourse.runs import Run
+    from dlcourse.task import Task
+
+log = logging.getLogger(__name__)
+
+
+def train(config: DictConfig) -> float:
+    """Train and test what the config says, in the run folder `config.folder`.
+
+    Returns:
+        The best value of the monitored metric, for whoever sweeps.
+
+    Raises:
+        InputError: Anything about options, files or folders that the user can mend.
+    """
+    checkpoint = None
+    if config.resume is not None:
+        config, checkpoint = resumed(config)
+    started = time.time()
+    _quieten()
+    _check_budget(config)
+    data, task = build(config)
+    write_provenance(config)
+    data.write_ledger(Path(config.folder))
+    trainer: Trainer = make(config.trainer)
+    try:
+        trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        value = _finish(trainer, task, data, config)
+    finally:
+        _close_loggers(trainer)
+    log.info("%s: %s %.4f, %.0f s", config.folder, config.monitor, value, time.time() - started)
+    return value
+
+
+def make(config: Any, **extra: Any) -> Any:
+    """Instantiate a node of a config; plain containers reach libraries, never omegaconf's."""
+    from hydra.errors import InstantiationException
+    from hydra.utils import instantiate
+
+    try:
+        return instantiate(config, _convert_="all", **extra)
+    except InstantiationException as error:
+        if isinstance(error.__cause__, InputError):
+            raise error.__cause__ from None
+        raise
+
+
+def build(config: DictConfig) -> "tuple[CourseData, Task]":
+    """The data, read and split, and the task with freshly initialised weights."""
+    import torch
+    from lightning.pytorch import seed_everything
+
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    data: CourseData = make(config.data)
+    data.prepare_data()
+    data.setup()
+    loss = make(config.loss)
+    if isinstance(loss, partial):
+        loss = loss(data.class_counts())
+    seed_everything(config.seed, verbose=False)
+    return data, make(config.task, loss=loss)
+
+
+def rebuild(run: "Run", *, checkpoint: str) -> "Task":
+    """The task of a run with its trained weights, to be used and not to be trained further."""
+    from dlcourse.runs import load_weights
+
+    config = run.config
+    task: Task = make(config.task, loss=None, optimizer=None, scheduler=None)
+    load_weights(task, run.checkpoint(checkpoint))
+    return task.eval()
+
+
+def resumed(config: DictConfig) -> tuple[DictConfig, Path]:
+    """The config a run was started with, and the checkpoint to go on from.
+
+    Only the budget (`steps`) and `trainer` may be changed on the command line: another network or
+    other data would not be the same run.
+    """
+    from hydra.core.hydra_config import HydraConfig
+
+    from dlcourse.runs import LAST, open_run
+
+    run = open_run(config.resume)
+    saved = run.config
+    for override in HydraConfig.get().overrides.task:
+        key, _, value = override.partition("=")
+        if key == "resume":
+            continue
+        if key.split(".")[0] not in ("steps", "trainer") or "." not in key + "steps.":
+            raise InputError(
+                f"resume={config.resume} {override}: only steps and trainer.* may change"
+            )
+        OmegaConf.update(saved, key, OmegaConf.create(f"value: {value}").value)
+    return saved, run.checkpoint(LAST)
+
+
+def _check_budget(config: DictConfig) -> None:
+    steps, interval = config.trainer.max_steps, config.trainer.val_check_interval
+    if steps < 0 or interval < 1 or steps % interval:
+        raise InputError(
+            f"steps={steps}, validate_every={interval}: steps has to be a multiple of "
+            f"validate_every, so that the last step is validated too"
+        )
+
+
+def _finish(trainer: "Trainer", task: "Task", data: "CourseData", config: DictConfig) -> float:
+    """Test the best weights; return the value for which they are the best."""
+    best = Path(config.folder) / "checkpoints" / "best.ckpt"
+    if not best.is_file():  # 0 steps: the untrained network is the best there is
+        trainer.save_checkpoint(best)
+        value = trainer.validate(task, datamodule=data, verbose=False)[0][config.monitor]
+    else:
+        value = float(trainer.checkpoint_callback.best_model_score)
+    trainer.test(task, datamodule=data, ckpt_path=str(best), weights_only=True, verbose=False)
+    return value
+
+
+def write_provenance(config: DictConfig) -> None:
+    """Leave the resolved config, the code's revision and the versions in the run folder."""
+    from dlcourse.files import write_json, write_text
+    from dlcourse.provenance import provenance
+
+    folder = Path(config.folder)
+    write_text(folder / "config.yaml", OmegaConf.to_yaml(config, resolve=True))
+    write_json(folder / "provenance.json", provenance())
+
+
+def _close_loggers(trainer: "Trainer") -> None:
+    """End every W&B run here, also after a failure: the next job of a multirun starts its own."""
+    from lightning.pytorch.loggers import WandbLogger
+
+    for logger in trainer.loggers:
+        if isinstance(logger, WandbLogger):
+            logger.experiment.finish()
+
+
+def _quieten() -> None:
+    """Silence what Lightning says to everybody and nobody here can act on."""
+    import lightning.pytorch  # its import sets the levels that are lowered here
+
+    for name in (lightning.pytorch.__name__, "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger(f"{name}.utilities.rank_zero").setLevel(logging.WARNING)
+    for text in (".*Checkpoint directory .* exists.*", ".*treespec, LeafSpec.*is deprecated.*"):
+        warnings.filterwarnings("ignore", text)
