@@ -208,5 +208,12 @@ class SafeStop(Checkpoint):
 
     def teardown(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
         """Give the signals back."""
+        self._restore()
+
+    def on_exception(self, trainer: Trainer, module: LightningModule, exception: Any) -> None:
+        """Give the signals back: Lightning does not tear down what failed."""
+        self._restore()
+
+    def _restore(self) -> None:
         while self._before:
             signal.signal(*self._before.popitem())

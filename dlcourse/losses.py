@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dlcourse.errors import InputError
+
 
 class FocalLoss(nn.Module):
     """(1 - p)^gamma times the cross-entropy: what is known already counts for less.
@@ -23,7 +25,9 @@ class FocalLoss(nn.Module):
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Scalar mean over the targets."""
         log_p = F.log_softmax(logits, dim=-1).gather(-1, targets[:, None]).squeeze(-1)
-        return -((1 - log_p.exp()) ** self.gamma * log_p).mean()
+        # The slope of x^gamma at 0 is infinite for gamma below 1: keep away from it.
+        missing = (-torch.expm1(log_p)).clamp(min=1e-12)
+        return -(missing**self.gamma * log_p).mean()
 
 
 class ClassWeightedCrossEntropy(nn.Module):
@@ -37,6 +41,8 @@ class ClassWeightedCrossEntropy(nn.Module):
 
     def __init__(self, class_counts: Tensor, *, beta: float = 0.999) -> None:
         super().__init__()
+        if not 0 <= beta < 1:
+            raise InputError(f"loss.beta={beta}: at least 0, below 1")
         counts = class_counts.double()
         weights = (1 - beta) / (1 - beta**counts).clamp(min=1e-12)
         weights = torch.where(counts > 0, weights, 0.0)

@@ -1,6 +1,7 @@
 """Progress bars on standard error, where a person is watching and nowhere else."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -11,3 +12,15 @@ T = TypeVar("T")
 def progress_bar(items: Iterable[T], what: str, *, total: int | None = None) -> Iterable[T]:
     """The same items, with a bar that names the work once it has taken half a second."""
     return tqdm(items, desc=what, total=total, delay=0.5, leave=False, disable=None)
+
+
+@contextmanager
+def download_bar(what: str) -> Iterator[Callable[[int, int | None], None]]:
+    """A bar in bytes; yields a function to call with each read's bytes and the total, if known."""
+    with tqdm(desc=what, unit="B", unit_scale=True, delay=0.5, leave=False, disable=None) as bar:
+
+        def progress(got: int, total: int | None) -> None:
+            bar.total = total
+            bar.update(got)
+
+        yield progress

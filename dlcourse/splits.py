@@ -37,8 +37,8 @@ class Fractions:
         if not (self.val > 0 and self.test > 0 and self.val + self.test < 1):
             raise InputError(f"val={self.val}, test={self.test}: both above 0, together below 1")
         order = _shuffled(groups, self.split_seed, need=3)
-        num_test = max(1, round(self.test * len(order)))
-        num_val = max(1, round(self.val * len(order)))
+        num_test = min(max(1, round(self.test * len(order))), len(order) - 2)
+        num_val = min(max(1, round(self.val * len(order))), len(order) - num_test - 1)
         test, val = set(order[:num_test]), set(order[num_test : num_test + num_val])
         return _assigned(groups, val, test)
 
@@ -57,12 +57,15 @@ class Folds:
 
     def assign(self, groups: Sequence[str], names: Sequence[str]) -> list[str]:
         """See `Split`."""
+        if self.folds < 2:
+            raise InputError(f"split.folds={self.folds}: at least 2")
         if not 0 <= self.fold < self.folds:
             raise InputError(f"split.fold={self.fold}: choose 0 to {self.folds - 1}")
-        order = _shuffled(groups, self.split_seed, need=max(3, self.folds))
+        need = 4 if self.folds == 2 else max(3, self.folds)
+        order = _shuffled(groups, self.split_seed, need=need)
         test = order[self.fold :: self.folds]
         rest = [group for group in order if group not in set(test)]
-        val = rest[: max(1, round(self.val * len(rest)))]
+        val = rest[: min(max(1, round(self.val * len(rest))), len(rest) - 1)]
         return _assigned(groups, set(val), set(test))
 
 
@@ -75,7 +78,7 @@ class Listed:
     def assign(self, groups: Sequence[str], names: Sequence[str]) -> list[str]:
         """See `Split`. Items that the list does not name, or names otherwise, are an error."""
         try:
-            with open(self.file, newline="", encoding="utf-8") as lines:
+            with open(self.file, newline="", encoding="utf-8-sig") as lines:
                 listed = {row["file"]: row["split"] for row in csv.DictReader(lines)}
         except (OSError, KeyError, csv.Error, UnicodeDecodeError) as error:
             raise InputError(

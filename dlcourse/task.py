@@ -85,8 +85,12 @@ class Task(LightningModule):
         self._log(self.test_metrics)
 
     def _log(self, metrics: MetricCollection) -> None:
-        self.log_dict(metrics.compute())
+        values = metrics.compute()
         metrics.reset()
+        # Lightning would log a validation after step 10 at step 9; the monitor needs `log_dict`.
+        self.log_dict(values, logger=False)
+        for logger in self.loggers:
+            logger.log_metrics({k: float(v) for k, v in values.items()}, self.global_step)
 
     def configure_optimizers(self) -> dict[str, Any]:
         """The optimizer, and its scheduler stepped every step."""

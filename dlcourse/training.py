@@ -92,8 +92,8 @@ def rebuild(run: "Run", *, checkpoint: str) -> "Task":
 def resumed(config: DictConfig) -> tuple[DictConfig, Path]:
     """The config a run was started with, and the checkpoint to go on from.
 
-    Only the budget (`steps`) and `trainer` may be changed on the command line: another network or
-    other data would not be the same run.
+    Only the budget may be changed on the command line: another network or other data would not be
+    the same run.
     """
     from hydra.core.hydra_config import HydraConfig
 
@@ -101,15 +101,16 @@ def resumed(config: DictConfig) -> tuple[DictConfig, Path]:
 
     run = open_run(config.resume)
     saved = run.config
-    for override in HydraConfig.get().overrides.task:
-        key, _, value = override.partition("=")
-        if key == "resume":
-            continue
-        if key.split(".")[0] not in ("steps", "trainer") or "." not in key + "steps.":
+    given = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
+    for override in given:
+        key = override.partition("=")[0]
+        if key == "steps":
+            saved.steps = config.steps
+        elif key != "resume":
             raise InputError(
-                f"resume={config.resume} {override}: only steps and trainer.* may change"
+                f"resume={config.resume} {override}: a run goes on as it was begun; only steps may "
+                f"change (it has {saved.steps})"
             )
-        OmegaConf.update(saved, key, OmegaConf.create(f"value: {value}").value)
     return saved, run.checkpoint(LAST)
 
 
@@ -127,7 +128,8 @@ def _finish(trainer: "Trainer", task: "Task", data: "CourseData", config: DictCo
     best = Path(config.folder) / "checkpoints" / "best.ckpt"
     if not best.is_file():  # 0 steps: the untrained network is the best there is
         trainer.save_checkpoint(best)
-        value = trainer.validate(task, datamodule=data, verbose=False)[0][config.monitor]
+        trainer.validate(task, datamodule=data, verbose=False)
+        value = float(trainer.callback_metrics[config.monitor])
     else:
         value = float(trainer.checkpoint_callback.best_model_score)
     trainer.test(task, datamodule=data, ckpt_path=str(best), weights_only=True, verbose=False)

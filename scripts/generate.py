@@ -1,4 +1,4 @@
-"""New songs from a trained model: python scripts/generate.py run=<run folder> [option=value ...]."""
+"""New songs: python scripts/generate.py run=<run folder> [option=value ...]."""
 
 from dlcourse.cli import run_app
 from dlcourse.generating import generate

@@ -13,8 +13,8 @@ from dlcourse.music.datamodule import LAST, SongData
 from dlcourse.music.generation import choose_primers, new_songs, write_songs
 from dlcourse.music.results import (
     MODEL,
+    Files,
     FrameScores,
-    Songs,
     as_markdown,
     results_table,
     score_baseline,
@@ -55,7 +55,7 @@ class ResultsTable(Callback):
     def on_test_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Add the baselines, and write."""
         data: SongData = trainer.datamodule
-        model = self._model_songs(data)
+        model = self._model_files(data)
         rows = {MODEL: model}
         encoded = {s: [entry.encoded for entry in data.tables[s].entries] for s in (TRAIN, VAL)}
         baselines = fit_baselines(encoded[TRAIN], encoded[VAL], data.encoding)
@@ -64,13 +64,15 @@ class ResultsTable(Callback):
         scored = [m for m, keep in zip(data.scored(TEST), kept, strict=True) if keep]
         for name, baseline in baselines.items():
             rows[name] = score_baseline(baseline, entries, scored, data.encoding)
-        table = results_table(rows, unit=data.encoding.unit, what=_scored(data))
+        song_of = {entry.file: entry.group for entry in entries}
+        unit = data.encoding.unit
+        table = results_table(rows, song_of=song_of, unit=unit, what=_scored(data))
         table |= {"monitored": self._monitored(trainer), "steps": trainer.max_steps}
         write_text(self.folder / "results.md", as_markdown(table, title=self.folder.name))
         write_json(self.folder / "results.json", table)
 
-    def _model_songs(self, data: SongData) -> Songs:
-        """The model's sums for every song that was scored."""
+    def _model_files(self, data: SongData) -> Files:
+        """The model's sums for every file that was scored."""
         song = np.concatenate([songs for songs, _ in self.scores])
         joined = FrameScores(
             *(

@@ -20,6 +20,7 @@ from dlcourse.music.notes import PITCH, START, Song
 from dlcourse.progress import progress_bar
 from dlcourse.splits import Split, check_no_leak, connected_groups
 
+TIMINGS = ("auto", "score", "performed")
 BEAT_FILE = "beat_midi.txt"  # POP909's annotation, beside the song
 _SECTIONS = ("intro", "verse", "pre chorus", "pre-chorus", "chorus", "post chorus", "bridge")
 _SECTIONS += ("hook", "solo", "interlude", "break", "refrain", "outro")
@@ -57,17 +58,20 @@ def song_title(stem: str) -> str:
 
 
 def read_corpus(
-    folder: str | Path, encoding: Encoding, *, exclude: Sequence[str] = ()
+    folder: str | Path, encoding: Encoding, *, timing: str = "auto", exclude: Sequence[str] = ()
 ) -> list[Entry]:
     """Read and encode every MIDI file below a folder, in the order of their paths.
 
     Args:
+        timing: Whether to trust the files' ticks: see `on_grid`.
         exclude: Patterns of paths below the folder that are listed but not read.
 
     Raises:
         InputError: The folder is missing, or holds no MIDI file, or none that can be used.
     """
     root = Path(folder)
+    if timing not in TIMINGS:
+        raise InputError(f"data.timing={timing}: choose one of {', '.join(TIMINGS)}")
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; data.root=<folder> names one with MIDI files")
     paths = sorted((p for p in root.rglob("*") if is_midi(p)), key=lambda p: p.as_posix())
@@ -79,7 +83,7 @@ def read_corpus(
         if any(fnmatch(file, pattern) for pattern in exclude):
             entries.append(Entry(file, song_title(path.stem), reason="excluded by pattern"))
         else:
-            entries.append(_read_entry(path, file, encoding))
+            entries.append(_read_entry(path, file, encoding, timing=timing))
     if all(entry.reason for entry in entries):
         raise InputError(f"{root}: none of {len(entries)} files can be used; {_first(entries)}")
     return entries
@@ -112,26 +116,30 @@ def _first(entries: Sequence[Entry]) -> str:
     return f"the first is {entries[0].file}: {entries[0].reason}"
 
 
-def _read_entry(path: Path, file: str, encoding: Encoding) -> Entry:
+def _read_entry(path: Path, file: str, encoding: Encoding, *, timing: str) -> Entry:
     title = song_title(path.stem)
     try:
-        song, timing = on_grid(read_midi(path), path.with_name(BEAT_FILE))
+        song, source = on_grid(read_midi(path), path.with_name(BEAT_FILE), timing=timing)
         encoded = encoding.encode(song)
     except InputError as error:
         return Entry(file, title, reason=str(error))
     digest = hashlib.sha1(path.read_bytes()).hexdigest()
     identity = (("title", title), ("content", digest), *_melody_signature(song))
     reason = encoding.reason_to_drop(encoded)
-    return Entry(file, title, reason, song, encoded, timing, identity)
+    return Entry(file, title, reason, song, encoded, source, identity)
 
 
-def on_grid(song: Song, beat_file: Path) -> tuple[Song, str]:
+def on_grid(song: Song, beat_file: Path, *, timing: str = "auto") -> tuple[Song, str]:
     """The song on the 16th grid, and where the grid comes from.
 
     A score is left alone. Performed timing follows the beat annotation where there is one and
     `estimate_beats` where there is none.
+
+    Args:
+        timing: "score" trusts the ticks, "performed" does not, "auto" looks at the song. (One
+            POP909 file in ten looks like a score whose beats in truth lie between its quarters.)
     """
-    if not is_performed(song):
+    if timing == "score" or (timing == "auto" and not is_performed(song)):
         return song, "score"
     grid = read_beats(beat_file) if beat_file.is_file() else estimate_beats(song)
     return quantise(song, grid), grid.source

@@ -62,6 +62,7 @@ class SongData(CourseData):
             replacement, so that short songs are seen as often as long ones.
         root: A folder of MIDI files to use instead of the source's.
         data_dir: Where sources keep what they download or compose.
+        timing: "auto", "score" or "performed"; see `corpus.on_grid`.
         exclude: Patterns of files to leave out.
     """
 
@@ -78,6 +79,7 @@ class SongData(CourseData):
         seed: int,
         root: str | None = None,
         data_dir: str = "data",
+        timing: str = "auto",
         exclude: Sequence[str] = (),
     ) -> None:
         super().__init__(batch_size=batch_size, seed=seed)
@@ -89,7 +91,8 @@ class SongData(CourseData):
             raise InputError(f"data.window={window}: at least 1")
         self.source, self.encoding, self.split = source, encoding, split
         self.window, self.supervise, self.draw = window, supervise, draw
-        self.root, self.data_dir, self.exclude = root, Path(data_dir), tuple(exclude)
+        self.root, self.data_dir = root, Path(data_dir)
+        self.timing, self.exclude = timing, tuple(exclude)
         self.entries: list[Entry] = []
 
     def prepare_data(self) -> None:
@@ -101,7 +104,7 @@ class SongData(CourseData):
         """Read, encode and split the songs, once."""
         if not self.entries:
             folder = self.source.folder(self.data_dir) if self.root is None else self.root
-            entries = read_corpus(folder, self.encoding, exclude=self.exclude)
+            entries = read_corpus(folder, self.encoding, timing=self.timing, exclude=self.exclude)
             self.entries = split_corpus(entries, self.split)
 
     @cached_property

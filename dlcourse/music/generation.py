@@ -1,4 +1,4 @@
-"""From a trained predictor to a folder of songs: primers, draws, files and the page that shows them."""
+"""From a trained predictor to a folder of songs: primers, draws, files, and their page."""
 
 import difflib
 from collections.abc import Sequence

@@ -30,6 +30,7 @@ from dlcourse.music.notes import (
     Metre,
     Song,
     Track,
+    note_array,
 )
 
 LAB_VELOCITY = 40
@@ -78,13 +79,16 @@ class Lab2018(Encoding):
         if self.true_melody:
             melody, rule = choose_melody(song)
             tracks = (melody,)
-        sounding, struck = key_states(tracks, song)
-        if not self.keep_all_metres and any(m.numerator not in (2, 4) for m in song.metres):
-            sounding, struck = sounding[:1], struck[:1]
-        frames = self._frames(sounding, struck)
-        account = self._account(tracks, song, frames)
+        stop = self._metre_stop(song)
+        frames = self._frames(*key_states(tracks, song, stop=stop))
+        account = self._account(tracks, song, frames, stop=stop)
         positions = song_positions(song, len(frames))
         return Encoded(frames, positions, len(account.notes), account.lost, rule)
+
+    def _metre_stop(self, song: Song) -> int:
+        """The tick from which nothing is read; beyond the end when all is."""
+        odd = [m.tick for m in song.metres if m.numerator not in (2, 4)]
+        return song.end + 1 if self.keep_all_metres else min(odd, default=song.end + 1)
 
     def _frames(self, sounding: np.ndarray, struck: np.ndarray) -> np.ndarray:
         top = NUM_KEYS - 1 - np.argmax(sounding[:, ::-1], axis=1)
@@ -94,15 +98,17 @@ class Lab2018(Encoding):
             frames = np.where(is_struck, self.first_struck + top, frames)
         return frames
 
-    def _account(self, tracks: tuple[Track, ...], song: Song, frames: np.ndarray) -> NoteAccount:
-        account = NoteAccount(np.concatenate([t.notes for t in tracks]))
+    def _account(
+        self, tracks: tuple[Track, ...], song: Song, frames: np.ndarray, *, stop: int
+    ) -> NoteAccount:
+        account = NoteAccount(np.concatenate([note_array([]), *(t.notes for t in tracks)]))
         account.lost["other_tracks"] = sum(len(t.notes) for t in song.tracks) - len(account.notes)
         account.keep_in_range()
 
         def steps(column: int) -> np.ndarray:
             return to_steps(account.notes[:, column], song.ticks_per_quarter)
 
-        account.keep(steps(START) < len(frames), "after_the_metre_stop")
+        account.keep(account.notes[:, START] < stop, "after_the_metre_stop")
         account.keep(steps(START) < steps(END), "shorter_than_a_step")
         keys = self.keys_of(frames)
         sounds = keys[steps(START)] == account.notes[:, PITCH] - LOWEST_PITCH
@@ -158,20 +164,24 @@ class Lab2018(Encoding):
         )
 
 
-def key_states(tracks: tuple[Track, ...], song: Song) -> tuple[np.ndarray, np.ndarray]:
+def key_states(
+    tracks: tuple[Track, ...], song: Song, *, stop: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Which of the 78 keys sound, and which are struck, in every frame: two (T, 78) arrays.
 
     As in the lab a frame holds the state after its last event, so that a note that ends in the
-    frame in which it began is never seen, and a note-off silences the key whoever plays it.
+    frame in which it began is never seen, and a note-off silences the key whoever plays it. Events
+    from the tick `stop` on are not read.
     """
-    steps = int(to_steps(song.end, song.ticks_per_quarter)) + 1
+    steps = int(to_steps(min(song.end, stop), song.ticks_per_quarter)) + 1
     events = np.array(
         [
             (tick, index, is_on, pitch - LOWEST_PITCH)
             for index, track in enumerate(tracks)
             for start, end, pitch, _ in track.notes.tolist()
             if LOWEST_PITCH <= pitch <= HIGHEST_PITCH
-            for tick, is_on in ((start, 1), (end, 0))
+            for tick, is_on in ((start, int(start < end)), (end, 0))
+            if tick < stop
         ],
         dtype=np.int64,
     ).reshape(-1, 4)

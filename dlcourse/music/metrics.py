@@ -79,4 +79,10 @@ class _Accuracy(MulticlassAccuracy):
     """torchmetrics' accuracy under this project's argument names."""
 
     def update(self, probabilities: Tensor, targets: Tensor) -> None:
-        super().update(probabilities, targets)
+        if len(targets):  # torchmetrics cannot reshape nothing
+            super().update(probabilities, targets)
+
+    def compute(self) -> Tensor:
+        """NaN when there was no frame, where torchmetrics says 0."""
+        counted = (self.tp + self.fn).sum() > 0
+        return super().compute() if counted else torch.tensor(torch.nan, device=self.device)

@@ -44,7 +44,7 @@ def read_midi(path: str | Path, *, reader: str = "symusic") -> Song:
         raise InputError(f"{path}: not a MIDI file: it {found}, a MIDI file starts with b'MThd'")
     try:
         song = _READERS[reader](path, data)
-    except (RuntimeError, ValueError, OSError, EOFError, IndexError, KeyError) as error:
+    except (RuntimeError, ValueError, OSError, EOFError, LookupError, ArithmeticError) as error:
         raise InputError(f"{path}: damaged MIDI file: {_first_line(error)}") from error
     if song.ticks_per_quarter < 1:
         raise InputError(f"{path}: no ticks per quarter note (SMPTE time is not supported)")

@@ -11,11 +11,11 @@ import torch
 from dlcourse.intervals import cluster_bootstrap
 from dlcourse.music.baselines import Baseline
 from dlcourse.music.corpus import Entry
-from dlcourse.music.encoding import Encoding
+from dlcourse.music.encoding import NO_CLASS, Encoding
 
 MODEL = "model"
 SUMS = ("nll", "top1", "top3", "change", "changes", "frames")
-Songs = dict[str, dict[str, float]]  # by file: the sums over its frames
+Files = dict[str, dict[str, float]]  # by file: the sums over its frames
 
 
 @dataclass
@@ -52,56 +52,76 @@ def score_frames(
 
 def score_baseline(
     baseline: Baseline, entries: Sequence[Entry], scored: Sequence[np.ndarray], encoding: Encoding
-) -> Songs:
-    """A baseline on the scored frames of every song."""
-    songs = {}
+) -> Files:
+    """A baseline on the scored frames of every file."""
+    files = {}
     for entry, mask in zip(entries, scored, strict=True):
         frames = entry.encoded.frames
-        before = np.concatenate([[-1], frames[:-1]])
+        before = np.concatenate([[NO_CLASS], frames[:-1]])
         changes = encoding.changes(torch.from_numpy(before), torch.from_numpy(frames)).numpy()
         probabilities = baseline.probabilities(entry.encoded)[mask]
-        songs[entry.file] = score_frames(probabilities, frames[mask], changes[mask]).sums()
-    return songs
+        files[entry.file] = score_frames(probabilities, frames[mask], changes[mask]).sums()
+    return files
 
 
-def summary(songs: Songs, model: Songs) -> dict[str, Any]:
-    """Means over frames, and intervals over songs, of one row of the table."""
-    sums = {key: np.array([song[key] for song in songs.values()]) for key in SUMS}
-    total = {key: float(values.sum()) for key, values in sums.items()}
-    nll = total["nll"] / total["frames"]
-    over_model = sums["nll"] - np.array([model[file]["nll"] for file in songs])
+def summary(files: Files, model: Files, song_of: dict[str, str]) -> dict[str, Any]:
+    """One row of the table: means over frames, intervals over songs.
+
+    Args:
+        files: The row's sums.
+        model: The model's.
+        song_of: The song that each file belongs to; the files of a song are resampled together.
+    """
+    songs = {name: i for i, name in enumerate(dict.fromkeys(song_of[file] for file in files))}
+    place = np.array([songs[song_of[file]] for file in files])
+
+    def by_song(values: list[float]) -> np.ndarray:
+        return np.bincount(place, weights=values, minlength=len(songs))
+
+    total = {key: sum(file[key] for file in files.values()) for key in SUMS}
+    frames = by_song([file["frames"] for file in files.values()])
+    nll = by_song([file["nll"] for file in files.values()])
+    over_model = nll - by_song([model[name]["nll"] for name in files])
+    mean = total["nll"] / total["frames"]
     return {
-        "nll": nll,
-        "nll_interval": cluster_bootstrap(sums["nll"], sums["frames"]),
+        "nll": mean,
+        "nll_interval": cluster_bootstrap(nll, frames),
         "nll_over_model": float(over_model.sum()) / total["frames"],
-        "nll_over_model_interval": cluster_bootstrap(over_model, sums["frames"]),
-        "perplexity": math.exp(nll),
+        "nll_over_model_interval": cluster_bootstrap(over_model, frames),
+        "perplexity": math.exp(mean),
         "top1": total["top1"] / total["frames"],
         "top3": total["top3"] / total["frames"],
         "change": total["change"] / total["changes"] if total["changes"] else None,
         "frames": int(total["frames"]),
+        "files": len(files),
         "songs": len(songs),
     }
 
 
-def results_table(rows: dict[str, Songs], *, unit: str, what: str) -> dict[str, Any]:
-    """What `results.json` holds, from the sums of the model and of every baseline by song."""
+def results_table(
+    rows: dict[str, Files], *, song_of: dict[str, str], unit: str, what: str
+) -> dict[str, Any]:
+    """What `results.json` holds, from the sums of the model and of every baseline by file."""
     return {
-        "test": {name: summary(songs, rows[MODEL]) for name, songs in rows.items()},
+        "test": {name: summary(files, rows[MODEL], song_of) for name, files in rows.items()},
         "unit": unit,
         "scored": what,
         "interval": "95 %, whole songs resampled 2000 times",
-        "by_song": rows,
+        "by_file": rows,
+        "song_of": song_of,
     }
 
 
 def pooled(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """One table from several runs that tested different songs: the folds of a cross-validation."""
-    rows: dict[str, Songs] = {}
+    rows: dict[str, Files] = {}
+    song_of: dict[str, str] = {}
     for result in results:
-        for name, songs in result["by_song"].items():
-            rows.setdefault(name, {}).update(songs)
-    table = results_table(rows, unit=results[0]["unit"], what=results[0]["scored"])
+        song_of |= result["song_of"]
+        for name, files in result["by_file"].items():
+            rows.setdefault(name, {}).update(files)
+    first = results[0]
+    table = results_table(rows, song_of=song_of, unit=first["unit"], what=first["scored"])
     return table | {"pooled_runs": len(results)}
 
 
@@ -112,7 +132,8 @@ def as_markdown(results: dict[str, Any], *, title: str) -> str:
     lines = [
         f"# {title}",
         "",
-        f"Held out: {model['songs']} songs, {model['frames']} frames. Scored: {results['scored']}.",
+        f"Held out: {model['songs']} songs in {model['files']} files, {model['frames']} frames.",
+        f"Scored: {results['scored']}.",
         f"NLL in {results['unit']} (categorical likelihood of the next frame), lower is better; "
         f"interval {results['interval']}.",
         "",

@@ -9,7 +9,7 @@ from typing import Protocol
 from dlcourse.download import GitFolder, fetch_git_folder
 from dlcourse.music import composer
 from dlcourse.music.midi import MIDI_SUFFIXES
-from dlcourse.progress import progress_bar
+from dlcourse.progress import download_bar, progress_bar
 
 
 class Source(Protocol):
@@ -45,7 +45,7 @@ LAB2018 = GitFolder(
     commit="602af2900bab55dd63981992c5e8f47362e6c7cf",
     folder="lab1/data",
     tree="e906185b7170c5ed0a730dcdfde12094f0510d1e",
-    terms="MIT Introduction to Deep Learning, 2018 edition, lab 1",
+    terms="MIT 6.S191, 2018 edition, lab 1; the repository names no licence for the snippets",
 )
 POP909 = GitFolder(
     repository="music-x-lab/POP909-Dataset",
@@ -74,7 +74,14 @@ class Fetched:
 
     def folder(self, data_dir: Path) -> Path:
         """See `Source`."""
-        return fetch_git_folder(self.origin, data_dir / self.name, url=self.url, keep=self._keeps)
+        with download_bar(f"fetching {self.origin}") as progress:
+            return fetch_git_folder(
+                self.origin,
+                data_dir / self.name,
+                url=self.url,
+                keep=self._keeps,
+                progress=progress,
+            )
 
     def _keeps(self, name: str) -> bool:
         return not self.keep or any(fnmatch(name, pattern) for pattern in self.keep)
