@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from dlcourse.errors import InputError
+
 Clock = Callable[[], tuple[float, float]]  # wall and processor seconds since whenever
 Seconds = dict[str, np.ndarray]  # by contender (rounds, 2): wall and processor seconds
 
@@ -101,7 +103,12 @@ def measure(
 
     Args:
         progress: Told in words what is about to run.
+
+    Raises:
+        InputError: No round is asked for.
     """
+    if rounds < 1:
+        raise InputError(f"rounds={rounds}: at least 1")
     names = list(case.contenders)
     seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
     for number in range(rounds + 1):

@@ -48,13 +48,17 @@ def run_app(task: Task, *, config_name: str) -> None:
 
 
 def _message(error: BaseException) -> str:
-    """The user's part of an error: an `InputError` among its causes, else all it says."""
+    """The user's part of an error: an `InputError` among its causes, else what Hydra says.
+
+    Hydra's search path, which it adds to an unknown option, says nothing to a user.
+    """
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, InputError):
             return str(cause)
         cause = cause.__cause__ or cause.__context__
-    return str(error)
+    text = str(error).partition("\nConfig search path:")[0].strip()
+    return text.replace("Missing mandatory value:", "a value is needed for:")
 
 
 def _register_resolvers() -> None:

@@ -20,7 +20,10 @@ def draw_curves(rows: Rows, path: str | Path) -> None:
     """
     names = sorted({name for row in rows.values() for name in row if "/" in name})
     names = [name for name in names if name.split("/")[0] in _COLOURS]
-    quantities = list(dict.fromkeys(name.split("/", 1)[1] for name in names))
+    quantities = dict.fromkeys(name.split("/", 1)[1] for name in names)
+    # What both splits have comes first, the loss before all; the learning rate comes last.
+    shared = {q for q in quantities if {f"train/{q}", f"val/{q}"} <= set(names)}
+    quantities = sorted(quantities, key=lambda q: (q == "rate", q not in shared, q != "loss", q))
     columns = min(3, max(1, len(quantities)))
     lines = -(-len(quantities) // columns) or 1
     figure = Figure(figsize=(4.2 * columns, 2.9 * lines), layout="constrained")

@@ -85,7 +85,7 @@ def load_weights(module: torch.nn.Module, path: str | Path) -> None:
     """
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        weights = checkpoint["state_dict"]
+        weights = dict(checkpoint["state_dict"])
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such checkpoint") from error
     except Exception as error:  # torch raises many kinds on damaged or unsafe files

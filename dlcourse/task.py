@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
-from torchmetrics import MetricCollection
+from torchmetrics import MeanMetric, MetricCollection
 
 from dlcourse.data import Batch
+from dlcourse.errors import InputError
 
 _SEED_STRIDE = 1_000_003  # seeds of neighbouring runs do not meet at any step
 
@@ -45,6 +46,7 @@ class Task(LightningModule):
         self._optimizer, self._scheduler, self.seed = optimizer, scheduler, seed
         self.val_metrics = metrics.clone(prefix="val/")
         self.test_metrics = metrics.clone(prefix="test/")
+        self.val_loss = MeanMetric()
 
     @abstractmethod
     def score(self, batch: Batch) -> dict[str, Tensor]:
@@ -59,11 +61,13 @@ class Task(LightningModule):
         scored = self.score(batch)
         logits, targets = scored["logits"], scored["targets"]
         accuracy = (logits.detach().argmax(-1) == targets).float().mean()
-        return {"loss": self.loss(logits, targets), "accuracy": accuracy}
+        return {"loss": self.loss(logits, targets), "top1": accuracy}
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Update the validation metrics."""
-        self._evaluate(batch, self.val_metrics)
+        """Update the validation metrics, and the loss under the same name as in training."""
+        scored = self._evaluate(batch, self.val_metrics)
+        if self.loss is not None:
+            self.val_loss.update(scored["loss"], weight=len(scored["targets"]))
 
     def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Update the test metrics; hand what was scored to whoever makes the results."""
@@ -71,21 +75,24 @@ class Task(LightningModule):
 
     def _evaluate(self, batch: Batch, metrics: MetricCollection) -> dict[str, Tensor]:
         scored = self.score(batch)
+        if self.loss is not None:
+            scored["loss"] = self.loss(scored["logits"], scored["targets"])
         # In double precision a probability underflows at 700 nats, in single at 87.
         scored["probabilities"] = scored.pop("logits").double().softmax(dim=-1)
         metrics.update(**scored)
         return scored
 
     def on_validation_epoch_end(self) -> None:
-        """Log the metrics of the validation split."""
-        self._log(self.val_metrics)
+        """Log the loss and the metrics of the validation split."""
+        self._log(self.val_metrics, {"val/loss": self.val_loss.compute()})
+        self.val_loss.reset()
 
     def on_test_epoch_end(self) -> None:
         """Log the metrics of the test split."""
-        self._log(self.test_metrics)
+        self._log(self.test_metrics, {})
 
-    def _log(self, metrics: MetricCollection) -> None:
-        values = metrics.compute()
+    def _log(self, metrics: MetricCollection, more: dict[str, Tensor]) -> None:
+        values = more | metrics.compute()
         metrics.reset()
         # Lightning would log a validation after step 10 at step 9; the monitor needs `log_dict`.
         self.log_dict(values, logger=False)
@@ -94,8 +101,12 @@ class Task(LightningModule):
 
     def configure_optimizers(self) -> dict[str, Any]:
         """The optimizer, and its scheduler stepped every step."""
-        optimizer = self._optimizer(self.parameters())
-        if self._scheduler is None:
-            return {"optimizer": optimizer}
-        scheduler = {"scheduler": self._scheduler(optimizer), "interval": "step"}
-        return {"optimizer": optimizer, "lr_scheduler": scheduler}
+        try:
+            optimizer = self._optimizer(self.parameters())
+            scheduler = self._scheduler(optimizer)
+        except (TypeError, ValueError) as error:  # an option of the wrong kind
+            raise InputError(f"optimizer or scheduler: {error}") from error
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }

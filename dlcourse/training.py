@@ -59,6 +59,8 @@ def make(config: Any, **extra: Any) -> Any:
     except InstantiationException as error:
         if isinstance(error.__cause__, InputError):
             raise error.__cause__ from None
+        if isinstance(error.__cause__, (TypeError, ValueError)):  # an option of the wrong kind
+            raise InputError(" ".join(str(error).split())) from error
         raise
 
 

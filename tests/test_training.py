@@ -46,7 +46,7 @@ def at_step(monkeypatch: pytest.MonkeyPatch, step: int, action: str) -> None:
     """Let something happen after an optimizer step, before anything is saved."""
     original = IntervalMeans.on_train_batch_end
 
-    def hooked(self, trainer, module, *rest):  # noqa: ANN001, ANN202
+    def hooked(self, trainer, module, *rest):
         original(self, trainer, module, *rest)
         if trainer.global_step == step:
             if action == "crash":

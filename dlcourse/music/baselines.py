@@ -5,11 +5,17 @@ A baseline is fitted on training songs and gives, for every frame of a song, the
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from dlcourse.music.encoding import NO_CLASS, Encoded, Encoding
+from dlcourse.music.encoding import (
+    NO_CLASS,
+    STEP_IN_BAR,
+    STEPS_A_BAR,
+    Encoded,
+    Encoding,
+)
 
 LONGEST_CONTEXT = 4
 _EM_ROUNDS = 50
@@ -34,12 +40,20 @@ class Counts:
         num_classes: K.
         length: How many frames before are the context; 0 is the unigram.
         position: Whether the position in the bar belongs to the context.
+        lookback: The frame so many bars before belongs to it; 0 for none.
     """
 
     def __init__(
-        self, songs: Sequence[Encoded], num_classes: int, *, length: int, position: bool = False
+        self,
+        songs: Sequence[Encoded],
+        num_classes: int,
+        *,
+        length: int,
+        position: bool = False,
+        lookback: int = 0,
     ) -> None:
-        self.num_classes, self.length, self.position = num_classes, length, position
+        self.num_classes, self.length = num_classes, length
+        self.position, self.lookback = position, lookback
         frames = np.concatenate([song.frames for song in songs])
         contexts = np.concatenate([self._contexts(song) for song in songs])
         scored = frames != NO_CLASS
@@ -53,7 +67,11 @@ class Counts:
         """The context of every frame as one number (T,); a song begins after silence."""
         steps = len(song.frames)
         padded = np.concatenate([np.full(self.length, NO_CLASS), song.frames]) + 1
-        codes = song.positions[:, 0] * self.position
+        codes = song.positions[:, STEP_IN_BAR] * self.position
+        if self.lookback:
+            earlier = np.arange(steps) - self.lookback * song.positions[:, STEPS_A_BAR]
+            recalled = np.where(earlier < 0, NO_CLASS, song.frames[earlier.clip(min=0)])
+            codes = codes * (self.num_classes + 1) + recalled + 1
         for back in range(self.length):
             codes = codes * (self.num_classes + 1) + padded[back : back + steps]
         return codes
@@ -91,16 +109,20 @@ class Copy:
 class InterpolatedCounts:
     """A mixture of counts after 0 to 4 frames, its weights fitted by EM on the validation songs.
 
-    When the network is given the beat, so is every context, a second time. Source: Jelinek and
-    Mercer, Interpolated estimation of Markov source parameters from sparse data, 1980.
+    It is told what the network is told: with the beat, and with each lookback, every context is
+    counted a second time. Source: Jelinek and Mercer, Interpolated estimation of Markov source
+    parameters from sparse data, 1980.
     """
 
     def __init__(
         self, train: Sequence[Encoded], val: Sequence[Encoded], encoding: Encoding
     ) -> None:
+        kinds: list[dict[str, Any]] = [{}]
+        kinds += [{"position": True}] if encoding.beat else []
+        kinds += [{"lookback": bars} for bars in encoding.lookback]
         self.parts = [
-            Counts(train, encoding.num_classes, length=length, position=position)
-            for position in ((False, True) if encoding.beat else (False,))
+            Counts(train, encoding.num_classes, length=length, **kind)
+            for kind in kinds
             for length in range(LONGEST_CONTEXT + 1)
         ]
         self.weights = self._fit_weights(val)

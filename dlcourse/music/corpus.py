@@ -99,7 +99,10 @@ def split_corpus(entries: Sequence[Entry], split: Split) -> list[Entry]:
     """
     kept = [entry for entry in entries if not entry.reason]
     roots = connected_groups([entry.identity for entry in kept])
-    groups = [kept[root].title for root in roots]
+    titles: dict[int, str] = {}  # the first by the alphabet: the order of the files is nobody's
+    for root, entry in zip(roots, kept, strict=True):
+        titles[root] = min(titles.get(root, entry.title), entry.title)
+    groups = [titles[root] for root in roots]
     names = [entry.file for entry in kept]
     splits = split.assign(groups, names)
     check_no_leak(groups, splits, names, what="the song")

@@ -21,19 +21,20 @@ EVERY, LAST = "every", "last"
 class SongTable:
     """The frames of a split, end to end, from which any set of windows is one gather.
 
-    At position j of a song the network is given frame j - 1 (`NO_CLASS` at the start) and asked
-    for frame j.
+    At position j of a song the network is given earlier frames (`Encoding.context`) and asked for
+    frame j.
     """
 
-    def __init__(self, entries: Sequence[Entry]) -> None:
+    def __init__(self, entries: Sequence[Entry], encoding: Encoding) -> None:
         self.entries = list(entries)
-        frames = [entry.encoded.frames for entry in entries]
+        frames = [torch.from_numpy(entry.encoded.frames) for entry in entries]
+        positions = [torch.from_numpy(entry.encoded.positions) for entry in entries]
         self.lengths = np.array([len(f) for f in frames], dtype=np.int64)
         self.offsets = np.cumsum(self.lengths) - self.lengths
-        flat = np.concatenate([np.concatenate([[NO_CLASS], f[:-1]]) for f in frames])
-        self.previous = torch.from_numpy(flat)
-        self.targets = torch.from_numpy(np.concatenate(frames))
-        self.positions = torch.from_numpy(np.concatenate([e.encoded.positions for e in entries]))
+        self.targets, self.positions = torch.cat(frames), torch.cat(positions)
+        self.context = torch.cat(
+            [encoding.context(f[None], p[None])[0] for f, p in zip(frames, positions, strict=True)]
+        )
 
     def gather(self, starts: Tensor, lengths: Tensor) -> Batch:
         """Windows (N, T) from flat `starts`, T the longest of `lengths`; the rest is not scored."""
@@ -42,8 +43,8 @@ class SongTable:
         targets = self.targets[index]
         targets[(step >= lengths[:, None]) | (targets == NO_CLASS)] = IGNORED
         return {
-            "previous": self.previous[index],
-            "positions": self.positions[index],  # (N, T, 2)
+            "context": self.context[index],  # (N, T, C)
+            "positions": self.positions[index],  # (N, T, 3)
             "targets": targets,
         }
 
@@ -69,7 +70,7 @@ class SongData(CourseData):
     def __init__(
         self,
         *,
-        source: Source,
+        source: Source | None,
         encoding: Encoding,
         split: Split,
         window: int,
@@ -89,6 +90,8 @@ class SongData(CourseData):
             raise InputError(f"data.draw={draw}: choose windows or songs")
         if window < 1:
             raise InputError(f"data.window={window}: at least 1")
+        if source is None and root is None:
+            raise InputError("data.root=<folder> is needed: a folder with MIDI files")
         self.source, self.encoding, self.split = source, encoding, split
         self.window, self.supervise, self.draw = window, supervise, draw
         self.root, self.data_dir = root, Path(data_dir)
@@ -114,7 +117,7 @@ class SongData(CourseData):
         empty = [split for split, entries in by_split.items() if not entries]
         if empty:
             raise InputError(f"no songs in the split {empty[0]!r}; see the ledger corpus.csv")
-        return {split: SongTable(entries) for split, entries in by_split.items()}
+        return {split: SongTable(entries, self.encoding) for split, entries in by_split.items()}
 
     @cached_property
     def windows(self) -> dict[str, tuple[Tensor, Tensor]]:
@@ -125,8 +128,7 @@ class SongData(CourseData):
         table = self.tables[split]
         # "last" needs a full window of frames before its target, so it starts at position 1.
         first = 1 if self.supervise == LAST else 0
-        cut = split == TRAIN and not self.encoding.predict_last_frame
-        counts = table.lengths - self.window - first + 1 - cut
+        counts = self._usable(split) - self.window - first + 1
         counts = counts.clip(min=0 if self.supervise == LAST else 1)
         song = np.repeat(np.arange(len(counts)), counts)
         if not len(song):
@@ -137,6 +139,11 @@ class SongData(CourseData):
             )
         nth = np.arange(len(song)) - np.repeat(np.cumsum(counts) - counts, counts)
         return torch.from_numpy(song), torch.from_numpy(table.offsets[song] + first + nth)
+
+    def _usable(self, split: str) -> np.ndarray:
+        """How many frames of each song may be targets (songs,)."""
+        cut = split == TRAIN and not self.encoding.predict_last_frame
+        return self.tables[split].lengths - cut
 
     def batch_plan(self) -> BatchPlan:
         """Over the training windows; see `draw`."""
@@ -154,13 +161,13 @@ class SongData(CourseData):
         """Windows, or whole songs where they are held out and every step counts.
 
         Returns:
-            previous (N, T), positions (N, T, 2), targets (N, T) with `IGNORED` where nothing is
+            context (N, T, C), positions (N, T, 3), targets (N, T) with `IGNORED` where nothing is
             scored, song (N,): all int64.
         """
         table = self.tables[split]
         if split == TRAIN or self.supervise == LAST:
             songs, starts = (column[items] for column in self.windows[split])
-            lengths = torch.from_numpy(table.lengths)[songs].clamp(max=self.window)
+            lengths = torch.from_numpy(self._usable(split))[songs].clamp(max=self.window)
         else:
             songs = torch.from_numpy(items)
             starts = torch.from_numpy(table.offsets)[songs]

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dlcourse.errors import InputError
 from dlcourse.music.notes import (
     COMMON_TIME,
     HIGHEST_PITCH,
@@ -27,6 +28,7 @@ from dlcourse.music.notes import (
 
 NO_CLASS = -1  # before the first frame, and the lab's silent frames: an all-zero input vector
 IGNORED = -100  # a target that is not scored
+STEP_IN_BAR, STEP_IN_BEAT, STEPS_A_BAR = range(3)  # columns of positions
 STEPS_IN_BAR = 32  # positions in longer bars wrap round
 STEPS_IN_BEAT = 6  # a beat is 4 steps in simple metres, 6 in compound ones
 
@@ -37,7 +39,7 @@ class Encoded:
 
     Attributes:
         frames: (T,) int64 classes, `NO_CLASS` where the encoding has none.
-        positions: (T, 2) int64, step in the bar and step in the beat.
+        positions: (T, 3) int64: step in the bar, step in the beat, steps a bar.
         encoded: How many of the file's notes are in the frames.
         lost: How many are not, by reason. Together they are every note of the file.
         melody: Which track was read, and by which rule.
@@ -62,6 +64,9 @@ class Encoding(ABC):
     Args:
         beat: Give the network the position of the frame it is to predict, in the bar and in the
             beat, as two one-hot vectors.
+        lookback: Give it also the frames so many bars before the one it is to predict: pop music
+            repeats itself after 1, 2 and 4 bars. Source: Waite, Generating Long-Term Structure in
+            Songs and Stories, Magenta 2016 ("Lookback RNN").
     """
 
     num_classes: int
@@ -69,8 +74,10 @@ class Encoding(ABC):
     min_steps = 1
     predict_last_frame = True
 
-    def __init__(self, *, beat: bool) -> None:
-        self.beat = beat
+    def __init__(self, *, beat: bool, lookback: Sequence[int] = ()) -> None:
+        if any(bars < 1 for bars in lookback):
+            raise InputError(f"encoding.lookback={list(lookback)}: bars, each at least 1")
+        self.beat, self.lookback = beat, tuple(lookback)
 
     @abstractmethod
     def encode(self, song: Song) -> Encoded:
@@ -98,30 +105,50 @@ class Encoding(ABC):
     def reason_to_drop(self, encoded: Encoded) -> str:
         """Why this song takes no part, or an empty string."""
         steps = len(encoded.frames)
-        if steps < self.min_steps:
+        if 0 < steps < self.min_steps:
             return f"{steps} steps, fewer than {self.min_steps}"
         return "" if encoded.encoded else "no notes that this encoding can hold"
 
     @property
     def num_features(self) -> int:
         """F, the length of the network's input vector at one step."""
-        return self.num_classes + (STEPS_IN_BAR + STEPS_IN_BEAT if self.beat else 0)
+        frames = self.num_classes * (1 + len(self.lookback))
+        return frames + (STEPS_IN_BAR + STEPS_IN_BEAT if self.beat else 0)
 
-    def features(self, previous: Tensor, positions: Tensor) -> Tensor:
-        """The network's input: the frame before (one-hot) and where the frame to predict stands.
+    def context(self, frames: Tensor, positions: Tensor, *, first: int = 0) -> Tensor:
+        """The earlier frames from which each frame is to be predicted.
 
         Args:
-            previous: (N, T) classes of the frames before, `NO_CLASS` for none.
-            positions: (N, T, 2) step in bar and in beat of the frames to predict.
+            frames: (N, T) classes; those from a step on do not matter to that step.
+            positions: (N, T', 3) of all frames up to the last one to predict, T' <= T.
+            first: The first frame to predict.
+
+        Returns:
+            (N, T' - first, C) classes, `NO_CLASS` before the song: the frame before, then one a
+            lookback.
+        """
+        step = torch.arange(first, positions.shape[1], device=frames.device)
+        bar = positions[:, first:, STEPS_A_BAR]
+        lags = [torch.ones_like(bar), *(bars * bar for bars in self.lookback)]
+        index = torch.stack([step - lag for lag in lags], dim=-1)  # (N, T' - first, C)
+        found = frames.gather(1, index.clamp(min=0).flatten(1)).view_as(index)
+        return found.masked_fill(index < 0, NO_CLASS)
+
+    def features(self, context: Tensor, positions: Tensor) -> Tensor:
+        """The network's input: earlier frames (one-hot) and where the frame to predict stands.
+
+        Args:
+            context: (N, T, C) as `context` gives them.
+            positions: (N, T, 3) of the frames to predict.
 
         Returns:
             (N, T, F) float32.
         """
-        parts = [one_hot(previous, self.num_classes)]
+        parts = [one_hot(context, self.num_classes).flatten(-2)]
         if self.beat:
-            parts += [one_hot(positions[..., 0], STEPS_IN_BAR)]
-            parts += [one_hot(positions[..., 1], STEPS_IN_BEAT)]
-        return torch.cat(parts, dim=-1)
+            parts += [one_hot(positions[..., STEP_IN_BAR], STEPS_IN_BAR)]
+            parts += [one_hot(positions[..., STEP_IN_BEAT], STEPS_IN_BEAT)]
+        return torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]
 
 
 def one_hot(classes: Tensor, num_classes: int) -> Tensor:
@@ -155,16 +182,17 @@ def to_steps(ticks: np.ndarray, ticks_per_quarter: int) -> np.ndarray:
 
 
 def bar_positions(metre: Metre, steps: int) -> np.ndarray:
-    """Step in the bar and step in the beat (T, 2) of `steps` steps from a bar line on."""
+    """The positions (T, 3) of `steps` steps from a bar line on; see `Encoded`."""
     step = np.arange(max(0, steps)) % metre.steps_per_bar
     compound = metre.denominator == 8 and metre.numerator % 3 == 0
     beat = 6 if compound else max(1, 4 * STEPS_PER_QUARTER // metre.denominator)
-    return np.stack([step % STEPS_IN_BAR, step % beat % STEPS_IN_BEAT], axis=1)
+    bar = np.full_like(step, metre.steps_per_bar)
+    return np.stack([step % STEPS_IN_BAR, step % beat % STEPS_IN_BEAT, bar], axis=1)
 
 
 def song_positions(song: Song, steps: int) -> np.ndarray:
-    """`bar_positions` (T, 2) under a song's own time signatures; each begins a bar."""
-    positions = np.zeros((steps, 2), dtype=np.int64)
+    """`bar_positions` (T, 3) under a song's own time signatures; each begins a bar."""
+    positions = np.zeros((steps, 3), dtype=np.int64)
     for metre in song.metres:
         first = int(to_steps(metre.tick, song.ticks_per_quarter))
         positions[first:] = bar_positions(metre, steps - first)

@@ -10,9 +10,9 @@ import torch
 
 from dlcourse.errors import InputError
 from dlcourse.music.corpus import BEAT_FILE, Entry, on_grid
-from dlcourse.music.encoding import NO_CLASS, Encoding, bar_positions
+from dlcourse.music.encoding import NO_CLASS, Encoding, bar_positions, to_steps
 from dlcourse.music.midi import is_midi, read_midi
-from dlcourse.music.notes import COMMON_TIME, PITCH, Metre, Song
+from dlcourse.music.notes import COMMON_TIME, PITCH, START, Metre, Song
 from dlcourse.music.predictor import NotePredictor
 from dlcourse.music.render import RenderedSong, render_song, songs_page
 from dlcourse.music.sampling import Sampler, find_loop, sample
@@ -52,20 +52,30 @@ class NewSong:
     loop: int | None
 
 
-def entry_primer(entry: Entry) -> Primer:
-    """A song of the corpus, from its beginning."""
-    name = f"{entry.file} ({entry.split})"
-    return Primer(name, entry.encoded.frames, entry.song.metres[0], entry.song.tempos[0][1])
+def song_primer(name: str, song: Song, frames: np.ndarray, encoding: Encoding) -> Primer:
+    """A song from the bar in which its first note begins: an intro says nothing about it."""
+    metre = song.metres[0]
+    decoded = encoding.decode(frames)
+    notes = decoded.tracks[0].notes
+    onset = int(to_steps(notes[0, START], decoded.ticks_per_quarter)) if len(notes) else 0
+    first = onset // metre.steps_per_bar * metre.steps_per_bar
+    return Primer(name, frames[first:], metre, song.tempos[0][1])
+
+
+def entry_primer(entry: Entry, encoding: Encoding) -> Primer:
+    """A song of the corpus."""
+    name = f"{Path(entry.file).stem} ({entry.split})"
+    return song_primer(name, entry.song, entry.encoded.frames, encoding)
 
 
 def file_primer(path: str | Path, encoding: Encoding) -> Primer:
-    """Any MIDI file, from its beginning."""
+    """Any MIDI file."""
     path = Path(path)
     song, _ = on_grid(read_midi(path), path.with_name(BEAT_FILE))
     encoded = encoding.encode(song)
     if not encoded.encoded:
         raise InputError(f"{path}: no notes that this encoding can hold")
-    return Primer(path.name, encoded.frames, song.metres[0], song.tempos[0][1])
+    return song_primer(path.name, song, encoded.frames, encoding)
 
 
 def choose_primers(
@@ -88,14 +98,14 @@ def choose_primers(
         picks = np.random.default_rng(seed).choice(
             len(trained), songs, replace=songs > len(trained)
         )
-        return [entry_primer(trained[pick]) for pick in picks]
+        return [entry_primer(trained[pick], encoding) for pick in picks]
     if str(start).isdigit():
         if int(start) >= len(kept):
             raise InputError(f"start={start}: choose 0 to {len(kept) - 1}")
-        return [entry_primer(kept[int(start)])] * songs
+        return [entry_primer(kept[int(start)], encoding)] * songs
     if is_midi(Path(str(start))) and Path(str(start)).is_file():
         return [file_primer(str(start), encoding)] * songs
-    return [entry_primer(_named(str(start), kept))] * songs
+    return [entry_primer(_named(str(start), kept), encoding)] * songs
 
 
 def _named(start: str, kept: Sequence[Entry]) -> Entry:
@@ -134,17 +144,17 @@ def new_songs(
     given = min(primer_steps, *(len(primer.frames) for primer in primers))
     primers = [primer.cut(given) for primer in primers]
     positions = np.stack([bar_positions(primer.metre, given + steps) for primer in primers])
-    device = predictor.device
+    given_frames = np.stack([primer.frames for primer in primers])
     frames = sample(
-        lambda before, at, state: predictor(before.to(device), at.to(device), state),
-        torch.from_numpy(np.stack([primer.frames for primer in primers])),
-        torch.from_numpy(positions),
+        predictor,
+        torch.from_numpy(given_frames).to(predictor.device),
+        torch.from_numpy(positions).to(predictor.device),
         sampler=sampler,
         seed=seed,
     )
     return [
         _decoded(predictor.encoding, primer, row, given)
-        for primer, row in zip(primers, frames.numpy(), strict=True)
+        for primer, row in zip(primers, frames.cpu().numpy(), strict=True)
     ]
 
 
@@ -167,7 +177,8 @@ def write_songs(
     folder, rendered = Path(folder), []
     for number, new in enumerate(progress_bar(songs, "rendering songs")):
         stem = f"song-{number:02d}"
-        title = f"Song {number}: after {new.primer.name}"
+        after = "from nothing" if new.primer.name == NOTHING else f"after {new.primer.name}"
+        title = f"Song {number}: {after}"
         render_song(new.song, folder, stem=stem, seed_end=new.seed_end, title=title)
         notes = sum(len(track.notes) for track in new.song.tracks)
         own = {"notes": str(notes), "new steps": str(new.new_steps)}

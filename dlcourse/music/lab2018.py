@@ -64,8 +64,9 @@ class Lab2018(Encoding):
         min_steps: int = 128,
         predict_last_frame: bool = False,
         beat: bool = False,
+        lookback: Sequence[int] = (),
     ) -> None:
-        super().__init__(beat=beat)
+        super().__init__(beat=beat, lookback=lookback)
         self.rearticulate = rearticulate
         self.keep_all_metres, self.true_melody = keep_all_metres, true_melody
         self.min_steps, self.predict_last_frame = min_steps, predict_last_frame
@@ -137,7 +138,7 @@ class Lab2018(Encoding):
         keys = self.keys_of(frames)
         struck = (frames >= self.first_struck) & self.rearticulate
         begins = np.flatnonzero(np.append(True, (keys[1:] != keys[:-1]) | struck[1:])[: len(keys)])
-        ends = np.append(begins[1:], len(frames))
+        ends = np.append(begins, len(frames))[1:]
         rows = [
             (begin, end, LOWEST_PITCH + keys[begin], LAB_VELOCITY)
             for begin, end in zip(begins, ends, strict=True)

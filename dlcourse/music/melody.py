@@ -73,8 +73,8 @@ class Melody(Encoding):
     HOLD, REST, FIRST_KEY = 0, 1, 2
     num_classes = FIRST_KEY + NUM_KEYS
 
-    def __init__(self, *, beat: bool = True) -> None:
-        super().__init__(beat=beat)
+    def __init__(self, *, beat: bool = True, lookback: Sequence[int] = ()) -> None:
+        super().__init__(beat=beat, lookback=lookback)
 
     def encode(self, song: Song) -> Encoded:
         """See the class. Notes of other tracks count as lost to `other_tracks`."""

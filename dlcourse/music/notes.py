@@ -52,7 +52,7 @@ class Song:
         name: The file's name without its suffix.
         tempos: (tick, quarter notes per minute), sorted, deduplicated; 120 when the file has none.
         metres: Sorted, deduplicated; 4/4 when the file has none.
-        end: The tick of the last event of any kind.
+        end: The tick of the last event; where a track says that it ends is none.
     """
 
     name: str

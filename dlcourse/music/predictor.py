@@ -36,20 +36,32 @@ class NotePredictor(Task):
         )
         self.encoding, self.supervise = encoding, supervise
 
-    def forward(self, previous: Tensor, positions: Tensor, state: Any = None) -> tuple[Tensor, Any]:
-        """Logits (N, T, K) from frames (N, T) and positions (N, T, 2), and the state after them."""
-        return self.net(self.encoding.features(previous, positions), state)
+    def forward(
+        self, frames: Tensor, positions: Tensor, *, first: int = 0, state: Any = None
+    ) -> tuple[Tensor, Any]:
+        """Logits of the frames from `first` on, and the state after them.
+
+        Args:
+            frames: (N, T) classes; only those before a frame say anything of it.
+            positions: (N, T', 3) up to the last frame to predict.
+            state: What an earlier call left after frame `first` - 1.
+
+        Returns:
+            (N, T' - first, K) logits, and the state to go on from.
+        """
+        context = self.encoding.context(frames, positions, first=first)
+        return self.net(self.encoding.features(context, positions[:, first:]), state)
 
     def score(self, batch: Batch) -> dict[str, Tensor]:
         """See `Task`; M is the number of scored frames of the batch."""
-        previous, targets = batch["previous"], batch["targets"]
-        hidden, _ = self.net.forward_features(self.encoding.features(previous, batch["positions"]))
+        context, targets = batch["context"], batch["targets"]
+        hidden, _ = self.net.forward_features(self.encoding.features(context, batch["positions"]))
         if self.supervise == LAST:
-            hidden, previous, targets = (x[:, -1:] for x in (hidden, previous, targets))
+            hidden, context, targets = (x[:, -1:] for x in (hidden, context, targets))
         scored = targets >= 0  # (N, T)
         return {
             "logits": self.net.forward_head(hidden[scored]),  # (M, K)
             "targets": targets[scored],
-            "changes": self.encoding.changes(previous[scored], targets[scored]),
+            "changes": self.encoding.changes(context[..., 0][scored], targets[scored]),
             "song": batch["song"][:, None].expand_as(targets)[scored],
         }

@@ -3,18 +3,24 @@
 Shape legend: N songs drawn together, K classes, P primer steps, S new steps.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from dlcourse.errors import InputError
-from dlcourse.music.encoding import NO_CLASS
 
-# (N, T) frames before, (N, T, 2) positions, state -> (N, T, K) logits, state
-Predict = Callable[[Tensor, Tensor, Any], tuple[Tensor, Any]]
+
+class Predict(Protocol):
+    """What is sampled from; `NotePredictor` is one."""
+
+    def __call__(
+        self, frames: Tensor, positions: Tensor, *, first: int, state: Any
+    ) -> tuple[Tensor, Any]:
+        """Logits (N, T - first, K) of the frames from `first` on, and the state after them."""
+        ...
 
 
 class Sampler:
@@ -80,7 +86,7 @@ def sample(
     Args:
         predict: Logits of the frames that follow.
         primers: (N, P) classes; P may be 0.
-        positions: (N, P + S, 2) step in bar and beat of all frames, old and new.
+        positions: (N, P + S, 3) of all frames, old and new.
 
     Returns:
         (N, P + S) classes, the primers first.
@@ -96,16 +102,16 @@ def sample(
             f"every draw runs through: take a longer primer or sampler=temperature"
         )
     noise = torch.stack([_uniforms(seed, song, steps) for song in range(songs)])  # (N, S)
-    start = torch.full((songs, 1), NO_CLASS)
-    before = torch.cat([start, primers, torch.zeros(songs, steps, dtype=torch.int64)], dim=1)
-    state, first = None, 0  # before[:, j] is the frame that precedes frame j
+    noise = noise.to(primers.device)
+    frames = torch.cat([primers, primers.new_zeros(songs, steps)], dim=1)
+    state, first = None, 0
     for step in range(given, given + steps):
         if sampler.window is not None:
             state, first = None, step + 1 - sampler.window
-        logits, state = predict(before[:, first : step + 1], positions[:, first : step + 1], state)
-        before[:, step + 1] = sampler.draw(logits[:, -1], noise[:, step - given])
+        logits, state = predict(frames, positions[:, : step + 1], first=first, state=state)
+        frames[:, step] = sampler.draw(logits[:, -1], noise[:, step - given])
         first = step + 1
-    return before[:, 1:]
+    return frames
 
 
 def _uniforms(seed: int, song: int, steps: int) -> Tensor:
