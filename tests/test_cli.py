@@ -1,0 +1,118 @@
+"""The scripts as a user runs them: another process, its output, its exit status."""
+
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from dlcourse.cli import conf_path
+from dlcourse.errors import InputError
+from dlcourse.generating import generate
+from tests.composing import QUICK
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def script(name: str, *options: str) -> list[str]:
+    return [sys.executable, str(ROOT / "scripts" / name), *options]
+
+
+def run(folder: Path, name: str, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(script(name, *options), cwd=folder, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder, left by a run that was stopped with Ctrl-C and went on."""
+    folder = tmp_path_factory.mktemp("user")
+    options = [*(o for o in QUICK if o != "~callbacks.songs"), "hydra.run.dir=run", "steps=400"]
+    with subprocess.Popen(
+        script("train.py", *options), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True,
+    ) as process:  # fmt: skip
+        for line in process.stdout:
+            if "step 10:" in line:
+                process.send_signal(signal.SIGINT)
+                break
+        _, errors = process.communicate()
+    assert process.returncode == 130, errors
+    assert re.search(r"stopped at step \d+ of 400; go on with: python scripts/train.py", errors)
+    assert not (folder / "run" / "results.json").exists()
+    done = run(folder, "train.py", "resume=run", "steps=50")
+    assert done.returncode == 0, done.stderr
+    return folder / "run"
+
+
+def test_a_resumed_run_leaves_what_every_run_leaves(trained: Path) -> None:
+    names = {path.name for path in trained.iterdir()}
+    assert names >= {"results.json", "results.md", "curves.png", "corpus.csv", "songs", ".hydra"}
+    assert "resume" not in (trained / ".hydra" / "overrides.yaml").read_text()
+    assert {p.suffix for p in (trained / "songs").iterdir()} == {".mid", ".wav", ".png", ".html"}
+
+
+def test_only_the_budget_may_change_when_a_run_is_resumed(trained: Path) -> None:
+    done = run(trained.parent, "train.py", "resume=run", "net.hidden=9")
+    assert done.returncode == 2
+    assert "net.hidden=9: a run goes on as it was begun" in done.stderr
+
+
+def test_generate_is_deterministic_and_its_page_is_whole(trained: Path) -> None:
+    for output in ("a", "b"):
+        done = run(
+            trained.parent, "generate.py", "run=run", "songs=2", "bars=2", f"output={output}",
+            "start=nothing", "seed=3",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    files = {path.name for path in (trained.parent / "a").iterdir()}
+    assert files == {f"song-0{i}.{kind}" for i in (0, 1) for kind in ("mid", "wav", "png")} | {
+        "index.html"
+    }
+    for name in files - {"index.html"}:
+        same = [(trained.parent / output / name).read_bytes() for output in ("a", "b")]
+        assert same[0] == same[1], name
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("train.py", ["los=focal"], "Could not override 'los'"),
+        ("train.py", ["resume=nowhere"], "nowhere: does not exist"),
+        ("generate.py", [], "a value is needed for: run"),
+        ("generate.py", ["run=nowhere"], "nowhere: does not exist"),
+    ],
+)
+def test_a_mistake_is_one_message_and_leaves_nothing(
+    tmp_path: Path, name: str, options: list[str], message: str
+) -> None:
+    done = run(tmp_path, name, *options)
+    assert done.returncode == 2
+    assert f"error: {message}" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["start=zzz"], "the nearest is"),
+        (["start=99"], "start=99: choose 0 to 7"),
+        (["start=nothing", "sampler=lab2018"], "shorter than the window of 64"),
+        (["start=nothing", "songs=0"], "songs=0: at least 1"),
+        (["checkpoint=first"], "choose best or last"),
+    ],
+)
+def test_generate_says_what_it_cannot_do(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], message: str
+) -> None:
+    never = trained.parent / "never"
+    with initialize_config_dir(conf_path(), version_base="1.3"):
+        config = compose("generate", [f"run={trained}", f"output={never}", *options])
+    monkeypatch.chdir(trained.parent)  # the run's data folder is relative
+    with pytest.raises(InputError, match=message) as error:
+        generate(config)
+    assert "\n" not in str(error.value)
+    assert not never.exists()
