@@ -66,7 +66,7 @@ class Task(LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Update the validation metrics, and the loss under the same name as in training."""
         scored = self._evaluate(batch, self.val_metrics)
-        if self.loss is not None:
+        if self.loss is not None and len(scored["targets"]):
             self.val_loss.update(scored["loss"], weight=len(scored["targets"]))
 
     def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:

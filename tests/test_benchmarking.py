@@ -221,10 +221,9 @@ def test_the_lab_s_generation_is_ours_with_a_window(
 ) -> None:
     primer = data.tables[TRAIN].entries[0].encoded.frames[:8]
     drawn = lab_generate(predictor.eval().net, primer, notes=30, rng=np.random.default_rng([5, 0]))
-    positions = torch.from_numpy(bar_positions(COMMON_TIME, 38))[None]
-    ours = sample(
-        predictor, torch.from_numpy(primer)[None], positions, sampler=Sampler(window=8), seed=5
-    )
+    positions = bar_positions(COMMON_TIME, 38)[None]
+    sampler = Sampler(window=8)
+    ours = sample(predictor.next_logits, primer[None], positions, sampler=sampler, seed=5)
     assert ours[0, 8:].tolist() == drawn
 
 

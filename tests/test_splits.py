@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dlcourse.errors import InputError
@@ -58,17 +58,19 @@ def test_fractions_keep_groups_whole_and_leave_no_split_empty(
 
 
 @given(
-    num=st.integers(4, 40),
+    num=st.integers(2, 40),
     folds=st.integers(2, 8),
     val=st.floats(0.01, 0.99),
     seed=st.integers(0, 5),
 )
+@example(num=3, folds=2, val=0.1, seed=0)
+@example(num=5, folds=5, val=0.99, seed=0)
 def test_over_all_folds_every_group_is_tested_exactly_once(
     num: int, folds: int, val: float, seed: int
 ) -> None:
     groups = [f"g{i % num}" for i in range(2 * num)]
-    if num < folds:
-        with pytest.raises(InputError, match="at least"):
+    if num < max(folds, 4 if folds == 2 else 3):
+        with pytest.raises(InputError, match="groups to split, at least"):
             Folds(folds=folds).assign(groups, groups)
         return
     tested: Counter[str] = Counter()

@@ -142,7 +142,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(whole: Path) -> None:
         whole.parent / "nan", "optimizer=sgd", "optimizer.lr=1e38", "scheduler=constant",
         "trainer.gradient_clip_val=null",
     )  # fmt: skip
-    with pytest.raises(InputError, match="the loss is (nan|inf) between steps"):
+    with pytest.raises(InputError, match=r"the loss is (nan|inf) between steps"):
         train(saved(config))
     assert not (Path(config.folder) / "results.json").exists()
 

@@ -17,6 +17,7 @@ from lightning.pytorch import Trainer
 from torch import Tensor, nn
 
 from dlcourse.benchmarking import Case, Claim, Contender
+from dlcourse.music.cells import CellSteps
 from dlcourse.music.corpus import read_corpus
 from dlcourse.music.datamodule import LAST, SongData
 from dlcourse.music.encoding import NO_CLASS, bar_positions
@@ -85,7 +86,7 @@ def plain_loop(task: NotePredictor, data: SongData, *, steps: int, clip: float |
         hidden, targets = net.forward_features(inputs)[0], batch["targets"]
         if task.supervise == LAST:
             hidden, targets = hidden[:, -1:], targets[:, -1:]
-        loss = task.loss(net.forward_head(hidden).flatten(0, 1), targets.flatten())
+        loss = task.loss(net.forward_head(hidden).flatten(0, 1), targets.flatten().long())
         optimizer.zero_grad()
         loss.backward()
         if clip is not None:
@@ -121,8 +122,8 @@ def fetching_case(data: SongData) -> Case:
             "fetch alone": Contender(run=fetch),
         },
         claims=(
-            Claim(text="lab / ours, as network input", top="lab", bottom="ours", at_least=20),
-            Claim(text="lab / ours, as classes", top="lab", bottom="fetch alone"),
+            Claim(text="lab / ours, a batch", top="lab", bottom="fetch alone", at_least=20),
+            Claim(text="lab / ours, and as one-hot input", top="lab", bottom="ours"),
         ),
     )
 
@@ -152,16 +153,17 @@ def lab_batch(
 def generating_case(predictor: NotePredictor, data: SongData) -> Case:
     """Our carried state against the lab's window, run anew for every note."""
     predictor = copy.deepcopy(predictor).eval()
-    primer = torch.from_numpy(data.tables[TRAIN].entries[0].encoded.frames[:WINDOW])
-    positions = torch.from_numpy(bar_positions(COMMON_TIME, WINDOW + NOTES))
+    primer = data.tables[TRAIN].entries[0].encoded.frames[:WINDOW]
+    positions = bar_positions(COMMON_TIME, WINDOW + NOTES)
 
-    def ours(songs: int, _: None) -> Tensor:
-        given = primer.expand(songs, -1), positions.expand(songs, -1, -1)
-        return sample(predictor, *given, sampler=Sampler(), seed=0)
+    def ours(songs: int, _: None) -> np.ndarray:
+        given = np.tile(primer, (songs, 1)), np.tile(positions, (songs, 1, 1))
+        predict = CellSteps(predictor.net, predictor.encoding)
+        return sample(predict, *given, sampler=Sampler(), seed=0)
 
     def lab(_: None) -> list[int]:
         rng = np.random.default_rng([0, 0])
-        return lab_generate(predictor.net, primer.numpy(), notes=LAB_NOTES, rng=rng)
+        return lab_generate(predictor.net, primer, notes=LAB_NOTES, rng=rng)
 
     return Case(
         name=f"generate {NOTES} notes",

@@ -11,7 +11,7 @@ from torch import Tensor
 from dlcourse.data import Batch, BatchPlan, CourseData
 from dlcourse.errors import InputError
 from dlcourse.music.corpus import Entry, read_corpus, split_corpus, write_ledger
-from dlcourse.music.encoding import IGNORED, NO_CLASS, Encoding
+from dlcourse.music.encoding import IGNORED, NO_CLASS, STEPS_A_BAR, Encoding
 from dlcourse.music.sources import Source
 from dlcourse.splits import SPLITS, TRAIN, Split
 
@@ -19,7 +19,7 @@ EVERY, LAST = "every", "last"
 
 
 class SongTable:
-    """The frames of a split, end to end, from which any set of windows is one gather.
+    """The frames of a split, end to end, from which any set of windows is one block copy.
 
     At position j of a song the network is given earlier frames (`Encoding.context`) and asked for
     frame j.
@@ -29,22 +29,34 @@ class SongTable:
         self.entries = list(entries)
         frames = [torch.from_numpy(entry.encoded.frames) for entry in entries]
         positions = [torch.from_numpy(entry.encoded.positions) for entry in entries]
+        context = [
+            encoding.context(f[None], p[None])[0] for f, p in zip(frames, positions, strict=True)
+        ]
         self.lengths = np.array([len(f) for f in frames], dtype=np.int64)
         self.offsets = np.cumsum(self.lengths) - self.lengths
-        self.targets, self.positions = torch.cat(frames), torch.cat(positions)
-        self.context = torch.cat(
-            [encoding.context(f[None], p[None])[0] for f, p in zip(frames, positions, strict=True)]
-        )
+        self.targets = torch.cat(frames)
+        scored = torch.where(self.targets == NO_CLASS, IGNORED, self.targets)
+        # One small table, so that a window is one short copy. It may reach beyond the last song,
+        # where nothing is scored.
+        rows = torch.cat([torch.cat(context), torch.cat(positions), scored[:, None]], dim=1)
+        beyond = rows[-1:].expand(int(self.lengths.max()), -1)
+        self._rows = torch.cat([rows, beyond]).short()  # (L, C + 3 + 1)
 
     def gather(self, starts: Tensor, lengths: Tensor) -> Batch:
-        """Windows (N, T) from flat `starts`, T the longest of `lengths`; the rest is not scored."""
-        step = torch.arange(int(lengths.max()))
-        index = (starts[:, None] + step).clamp_(max=len(self.targets) - 1)  # (N, T)
-        targets = self.targets[index]
-        targets[(step >= lengths[:, None]) | (targets == NO_CLASS)] = IGNORED
+        """Windows from flat `starts` (N,), T the longest of `lengths` (N,), beyond which `IGNORED`.
+
+        Returns:
+            context (N, T, C), positions (N, T, 3), targets (N, T), all int16.
+        """
+        steps, width = int(lengths.max()), self._rows.shape[1]
+        stretches = self._rows.flatten().unfold(0, steps * width, width)  # a view: no copy yet
+        windows = stretches.index_select(0, starts).view(len(starts), steps, width)
+        targets = windows[..., -1]
+        if int(lengths.min()) < steps:
+            targets[torch.arange(steps) >= lengths[:, None]] = IGNORED
         return {
-            "context": self.context[index],  # (N, T, C)
-            "positions": self.positions[index],  # (N, T, 3)
+            "context": windows[..., : -STEPS_A_BAR - 2],
+            "positions": windows[..., -STEPS_A_BAR - 2 : -1],
             "targets": targets,
         }
 
@@ -161,12 +173,13 @@ class SongData(CourseData):
         """Windows, or whole songs where they are held out and every step counts.
 
         Returns:
-            context (N, T, C), positions (N, T, 3), targets (N, T) with `IGNORED` where nothing is
-            scored, song (N,): all int64.
+            context (N, T, C), positions (N, T, 3) and targets (N, T) int16, with `IGNORED` where
+            nothing is scored; song (N,) int64.
         """
         table = self.tables[split]
         if split == TRAIN or self.supervise == LAST:
-            songs, starts = (column[items] for column in self.windows[split])
+            index = torch.from_numpy(items)
+            songs, starts = (column.index_select(0, index) for column in self.windows[split])
             lengths = torch.from_numpy(self._usable(split))[songs].clamp(max=self.window)
         else:
             songs = torch.from_numpy(items)

@@ -144,16 +144,40 @@ class Encoding(ABC):
         Returns:
             (N, T, F) float32.
         """
-        parts = [one_hot(context, self.num_classes).flatten(-2)]
+        size = self.num_classes
+        first = size * torch.arange(context.shape[-1], device=context.device)
+        hot, value = context.clamp(min=0) + first, (context != NO_CLASS).float()  # int64 by `first`
         if self.beat:
-            parts += [one_hot(positions[..., STEP_IN_BAR], STEPS_IN_BAR)]
-            parts += [one_hot(positions[..., STEP_IN_BEAT], STEPS_IN_BEAT)]
-        return torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]
+            first = size * context.shape[-1] + positions.new_tensor([0, STEPS_IN_BAR])
+            beat = positions[..., [STEP_IN_BAR, STEP_IN_BEAT]] + first
+            hot = torch.cat([hot, beat], dim=-1)
+            value = torch.cat([value, value.new_ones(beat.shape)], dim=-1)
+        return value.new_zeros(*context.shape[:-1], self.num_features).scatter_(-1, hot, value)
 
+    def hot(self, frames: np.ndarray, positions: np.ndarray, step: int) -> np.ndarray:
+        """Which features of one step are 1: what `features` says, as indices, for drawing.
 
-def one_hot(classes: Tensor, num_classes: int) -> Tensor:
-    """(..., num_classes) float32; all zeros for `NO_CLASS`, which indexes the last row."""
-    return torch.eye(num_classes + 1, num_classes, device=classes.device)[classes]
+        Args:
+            frames: (N, T) classes, of which those before `step` matter.
+            positions: (N, T', 3), `step` < T'.
+
+        Returns:
+            (C', N) indices. The first row is the frame before, `NO_CLASS` where there is none;
+            in the others F, one beyond the last feature, stands for a frame that is not there.
+        """
+        before = frames[:, step - 1] if step else np.full(len(frames), NO_CLASS)
+        if not (self.beat or self.lookback):
+            return before[None]
+        where, hot, first = positions[:, step], [before], self.num_classes
+        for bars in self.lookback:
+            earlier = step - bars * where[:, STEPS_A_BAR]
+            found = frames[np.arange(len(frames)), np.maximum(earlier, 0)]
+            absent = (earlier < 0) | (found == NO_CLASS)
+            hot.append(np.where(absent, self.num_features, found + first))
+            first += self.num_classes
+        if self.beat:
+            hot += [first + where[:, STEP_IN_BAR], first + STEPS_IN_BAR + where[:, STEP_IN_BEAT]]
+        return np.stack(hot)
 
 
 class NoteAccount:

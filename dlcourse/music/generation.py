@@ -6,16 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
+from torch import nn
 
 from dlcourse.errors import InputError
+from dlcourse.music.cells import CellSteps
 from dlcourse.music.corpus import BEAT_FILE, Entry, on_grid
 from dlcourse.music.encoding import NO_CLASS, Encoding, bar_positions, to_steps
+from dlcourse.music.lstm import NoteLSTM
 from dlcourse.music.midi import is_midi, read_midi
 from dlcourse.music.notes import COMMON_TIME, PITCH, START, Metre, Song
 from dlcourse.music.predictor import NotePredictor
 from dlcourse.music.render import RenderedSong, render_song, songs_page
-from dlcourse.music.sampling import Sampler, find_loop, sample
+from dlcourse.music.sampling import Predict, Sampler, find_loop, sample
 from dlcourse.progress import progress_bar
 from dlcourse.splits import TRAIN
 
@@ -144,18 +146,25 @@ def new_songs(
     given = min(primer_steps, *(len(primer.frames) for primer in primers))
     primers = [primer.cut(given) for primer in primers]
     positions = np.stack([bar_positions(primer.metre, given + steps) for primer in primers])
-    given_frames = np.stack([primer.frames for primer in primers])
     frames = sample(
-        predictor,
-        torch.from_numpy(given_frames).to(predictor.device),
-        torch.from_numpy(positions).to(predictor.device),
+        _predict(predictor, sampler),
+        np.stack([primer.frames for primer in primers]),
+        positions,
         sampler=sampler,
         seed=seed,
     )
     return [
         _decoded(predictor.encoding, primer, row, given)
-        for primer, row in zip(primers, frames.cpu().numpy(), strict=True)
+        for primer, row in zip(primers, frames, strict=True)
     ]
+
+
+def _predict(predictor: NotePredictor, sampler: Sampler) -> Predict:
+    """Cell by cell for the LSTM; other cells, other networks and whole windows by torch."""
+    net = predictor.net
+    if type(net) is NoteLSTM and isinstance(net.rnn, nn.LSTM) and sampler.window is None:
+        return CellSteps(net, predictor.encoding)
+    return predictor.next_logits
 
 
 def _decoded(encoding: Encoding, primer: Primer, frames: np.ndarray, given: int) -> NewSong:

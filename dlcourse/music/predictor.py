@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 
 from dlcourse.data import Batch
@@ -52,6 +54,15 @@ class NotePredictor(Task):
         context = self.encoding.context(frames, positions, first=first)
         return self.net(self.encoding.features(context, positions[:, first:]), state)
 
+    @torch.inference_mode()
+    def next_logits(
+        self, frames: np.ndarray, positions: np.ndarray, *, first: int, state: Any
+    ) -> tuple[np.ndarray, Any]:
+        """Logits (N, K) of the last frame; see `sampling.Predict`."""
+        arrays = (torch.from_numpy(array).to(self.device) for array in (frames, positions))
+        logits, state = self(*arrays, first=first, state=state)
+        return logits[:, -1].cpu().numpy(), state
+
     def score(self, batch: Batch) -> dict[str, Tensor]:
         """See `Task`; M is the number of scored frames of the batch."""
         context, targets = batch["context"], batch["targets"]
@@ -59,9 +70,10 @@ class NotePredictor(Task):
         if self.supervise == LAST:
             hidden, context, targets = (x[:, -1:] for x in (hidden, context, targets))
         scored = targets >= 0  # (N, T)
+        came = targets[scored].long()  # (M,)
         return {
             "logits": self.net.forward_head(hidden[scored]),  # (M, K)
-            "targets": targets[scored],
-            "changes": self.encoding.changes(context[..., 0][scored], targets[scored]),
+            "targets": came,
+            "changes": self.encoding.changes(context[..., 0][scored], came),
             "song": batch["song"][:, None].expand_as(targets)[scored],
         }

@@ -4,22 +4,31 @@ Shape legend: N songs drawn together, K classes, P primer steps, S new steps.
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
-import torch
-from torch import Tensor
+from threadpoolctl import ThreadpoolController
 
 from dlcourse.errors import InputError
 
 
 class Predict(Protocol):
-    """What is sampled from; `NotePredictor` is one."""
+    """What is sampled from: `NotePredictor.next_logits`, or `cells.CellSteps`."""
 
     def __call__(
-        self, frames: Tensor, positions: Tensor, *, first: int, state: Any
-    ) -> tuple[Tensor, Any]:
-        """Logits (N, T - first, K) of the frames from `first` on, and the state after them."""
+        self, frames: np.ndarray, positions: np.ndarray, *, first: int, state: Any
+    ) -> tuple[np.ndarray, Any]:
+        """Run the frames from `first` on; the logits of the last one, and the state after it.
+
+        Args:
+            frames: (N, T) classes; only those before a frame say anything of it.
+            positions: (N, T', 3) up to the frame to predict, T' <= T.
+            first: The first frame to run; all before it are in the state.
+
+        Returns:
+            (N, K) logits of frame T' - 1, and the state to go on from.
+        """
         ...
 
 
@@ -54,38 +63,48 @@ class Sampler:
         self.temperature, self.top_k, self.top_p = temperature, top_k, top_p
         self.window = window
 
-    def probabilities(self, logits: Tensor) -> Tensor:
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """(N, K) float64 chances of being drawn, from logits (N, K)."""
+        chances = self._chances(logits).astype(np.float64)
+        return chances / chances.sum(-1, keepdims=True)
+
+    def _chances(self, logits: np.ndarray) -> np.ndarray:
+        """`probabilities` up to a factor."""
+        logits = np.asarray(logits)
         if self.temperature == 0:
-            return torch.nn.functional.one_hot(logits.argmax(-1), logits.shape[-1]).double()
-        logits = logits.double() / self.temperature
+            return np.eye(logits.shape[-1])[logits.argmax(-1)]
+        logits = logits - logits.max(-1, keepdims=True)
+        if self.temperature != 1:
+            logits = logits.astype(np.float64) / self.temperature
         if self.top_k is not None and self.top_k < logits.shape[-1]:
-            least = logits.topk(self.top_k, dim=-1).values[..., -1:]
-            logits = logits.masked_fill(logits < least, -torch.inf)
+            least = np.partition(logits, -self.top_k)[..., -self.top_k, None]
+            logits = np.where(logits < least, -np.inf, logits)
+        chances = np.exp(logits)
         if self.top_p is not None:
-            ordered, order = logits.softmax(-1).sort(dim=-1, descending=True)
-            beyond = ordered.cumsum(-1) - ordered >= self.top_p
-            logits = logits.masked_fill(beyond.gather(-1, order.argsort(-1)), -torch.inf)
-        return logits.softmax(-1)
+            order = np.argsort(-chances, axis=-1, kind="stable")
+            ordered = np.take_along_axis(chances, order, -1)
+            reached = ordered.cumsum(-1)
+            ordered[reached - ordered >= self.top_p * reached[..., -1:]] = 0
+            np.put_along_axis(chances, order, ordered, -1)
+        return chances
 
-    def draw(self, logits: Tensor, uniforms: Tensor) -> Tensor:
+    def draw(self, logits: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
         """Classes (N,) by inverting the distribution function at uniforms (N,) in [0, 1)."""
-        cumulative = self.probabilities(logits).cumsum(-1)
-        reached = cumulative > uniforms.double()[:, None] * cumulative[:, -1:]
-        return reached.int().argmax(-1)
+        cumulative = self._chances(logits).cumsum(-1, dtype=np.float64)
+        reached = cumulative > np.asarray(uniforms)[:, None] * cumulative[:, -1:]
+        return reached.argmax(-1)
 
 
-@torch.inference_mode()
 def sample(
-    predict: Predict, primers: Tensor, positions: Tensor, *, sampler: Sampler, seed: int
-) -> Tensor:
+    predict: Predict, primers: np.ndarray, positions: np.ndarray, *, sampler: Sampler, seed: int
+) -> np.ndarray:
     """Continue N primers together.
 
     Song i depends on its primer, on `seed` and on i, not on how many are drawn beside it.
 
     Args:
-        predict: Logits of the frames that follow.
-        primers: (N, P) classes; P may be 0.
+        predict: Logits of the frame that follows.
+        primers: (N, P) int64 classes; P may be 0.
         positions: (N, P + S, 3) of all frames, old and new.
 
     Returns:
@@ -101,21 +120,27 @@ def sample(
             f"a primer of {given} steps is shorter than the window of {sampler.window} that "
             f"every draw runs through: take a longer primer or sampler=temperature"
         )
-    noise = torch.stack([_uniforms(seed, song, steps) for song in range(songs)])  # (N, S)
-    noise = noise.to(primers.device)
-    frames = torch.cat([primers, primers.new_zeros(songs, steps)], dim=1)
+    noise = np.stack([_uniforms(seed, song, steps) for song in range(songs)])  # (N, S)
+    frames = np.concatenate([primers, np.zeros((songs, steps), dtype=np.int64)], axis=1)
     state, first = None, 0
-    for step in range(given, given + steps):
-        if sampler.window is not None:
-            state, first = None, step + 1 - sampler.window
-        logits, state = predict(frames, positions[:, : step + 1], first=first, state=state)
-        frames[:, step] = sampler.draw(logits[:, -1], noise[:, step - given])
-        first = step + 1
+    with _libraries().limit(limits=1, user_api="blas"):  # the products are too small to share
+        for step in range(given, given + steps):
+            if sampler.window is not None:
+                state, first = None, step + 1 - sampler.window
+            logits, state = predict(frames, positions[:, : step + 1], first=first, state=state)
+            frames[:, step] = sampler.draw(logits, noise[:, step - given])
+            first = step + 1
     return frames
 
 
-def _uniforms(seed: int, song: int, steps: int) -> Tensor:
-    return torch.from_numpy(np.random.default_rng([seed, song]).random(steps))
+@cache
+def _libraries() -> ThreadpoolController:
+    """The thread pools of this process; looking for them takes a millisecond."""
+    return ThreadpoolController()
+
+
+def _uniforms(seed: int, song: int, steps: int) -> np.ndarray:
+    return np.random.default_rng([seed, song]).random(steps)
 
 
 def find_loop(frames: Sequence[int], *, longest: int = 128, repeats: int = 4) -> int | None:

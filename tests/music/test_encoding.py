@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dlcourse.errors import InputError
@@ -15,6 +15,7 @@ from dlcourse.music.notes import Metre, Song
 
 
 @given(tick=st.integers(0, 10**6), per_quarter=st.integers(1, 2000))
+@example(tick=60, per_quarter=480)
 def test_a_tick_goes_to_the_nearest_16th_and_halves_go_up(tick: int, per_quarter: int) -> None:
     exact = Fraction(4 * tick, per_quarter)
     step = int(to_steps(tick, per_quarter))

@@ -109,7 +109,7 @@ def test_keep_all_metres_reads_the_four_files_at_which_the_lab_stops(lab_folder:
 
 def test_a_later_metre_stops_the_reading_there_and_not_before(tmp_path: Path) -> None:
     rows = [(120 * i, 120 * i + 100, 60 + i % 5, 80) for i in range(40)]
-    metres = (Metre(0, 4, 4), Metre(16 * 120, 3, 4), Metre(28 * 120, 4, 4))
+    metres = (Metre(0, 2, 4), Metre(16 * 120, 3, 4), Metre(28 * 120, 4, 4))
     song = Song("x", 480, (), metres=metres).with_tracks((Track(note_array(rows)),))
     write_midi(song, tmp_path / "x.mid")
     encoded = Lab2018().encode(read_midi(tmp_path / "x.mid"))

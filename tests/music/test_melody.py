@@ -143,6 +143,7 @@ def test_a_note_shorter_than_a_16th_lasts_one_step() -> None:
 
 
 def test_the_next_note_ends_the_one_before_and_the_highest_of_a_chord_is_kept() -> None:
+    assert frames_of((0, 360, 60), (240, 600, 62)) == [on(60), HOLD, on(62), HOLD, HOLD]
     assert frames_of((0, 480, 60), (240, 360, 62)) == [on(60), HOLD, on(62), REST]
     assert frames_of((0, 240, 67), (0, 480, 60), (0, 120, 64)) == [on(67), HOLD, REST, HOLD]
     # Within half a step they fall together; the higher wins though it begins later.

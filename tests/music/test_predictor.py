@@ -105,15 +105,18 @@ def test_evaluation_hands_on_probabilities_that_do_not_underflow() -> None:
     assert model.val_metrics["nll"].frames == 0
 
 
+@pytest.mark.filterwarnings("error")
 def test_a_batch_in_which_nothing_is_scored_harms_nobody() -> None:
     """A window of the lab may end in silence, and be alone in the last batch."""
     model, batch = predictor(Lab2018(), "last"), some_batch()
     model.validation_step(batch, 0)
     before = {name: value.item() for name, value in model.val_metrics.compute().items()}
+    loss = model.val_loss.compute().item()
     silent = batch | {"targets": torch.full_like(batch["targets"], IGNORED)}
     model.validation_step(silent, 1)
     after = {name: value.item() for name, value in model.val_metrics.compute().items()}
     assert after == pytest.approx(before, nan_ok=True)
+    assert model.val_loss.compute().item() == loss
     model.training_step(silent, 0)["loss"].backward()
     gradients = [p.grad for p in model.net.parameters() if p.grad is not None]
     assert gradients

@@ -59,16 +59,16 @@ def song_of(files: Files) -> dict[str, str]:
 
 def test_scores_of_frames_by_hand() -> None:
     probabilities = np.array([[0.5, 0.3, 0.1, 0.1], [0.1, 0.2, 0.3, 0.4], [0.25, 0.4, 0.05, 0.3]])
-    targets, changes = np.array([0, 0, 3]), np.array([True, True, False])
+    targets, changes = np.array([0, 0, 0]), np.array([True, True, False])
     scores = score_frames(probabilities, targets, changes)
-    assert scores.nll.tolist() == pytest.approx([-math.log(p) for p in (0.5, 0.1, 0.3)])
+    assert scores.nll.tolist() == pytest.approx([-math.log(p) for p in (0.5, 0.1, 0.25)])
     assert scores.top1.tolist() == [True, False, False]
     assert scores.top3.tolist() == [True, False, True]
     assert scores.sums() == pytest.approx(
-        sums(-math.log(0.5 * 0.1 * 0.3), top1=1, top3=2, change=1, changes=2, frames=3)
+        sums(-math.log(0.5 * 0.1 * 0.25), top1=1, top3=2, change=1, changes=2, frames=3)
     )
     assert scores.sums(np.array([False, True, True])) == pytest.approx(
-        sums(-math.log(0.1 * 0.3), top1=0, top3=1, change=0, changes=1, frames=2)
+        sums(-math.log(0.1 * 0.25), top1=0, top3=1, change=0, changes=1, frames=2)
     )
 
 
