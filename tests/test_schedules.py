@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from dlcourse.schedules import one_cycle
+from dlcourse.schedules import cosine, one_cycle
 
 
 def rates(total_steps: int, **options: float) -> list[list[float]]:
@@ -55,3 +55,46 @@ def test_momentum_is_left_alone() -> None:
         optimizer.step()
         scheduler.step()
         assert optimizer.param_groups[0]["momentum"] == 0.77
+
+
+def test_one_cycle_is_torch_s() -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+    reference = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, 0.3, total_steps=200, cycle_momentum=False
+    )
+    for own in rates(200):
+        # torch ends at 4e-6 of the peak, not at nothing
+        assert own[0] == pytest.approx(optimizer.param_groups[0]["lr"], abs=1e-5)
+        optimizer.step()
+        reference.step()
+
+
+def test_cosine_is_torch_s() -> None:
+    parameters = [torch.nn.Parameter(torch.zeros(1))]
+    ours, theirs = (torch.optim.SGD(parameters, lr=0.1) for _ in range(2))
+    own = cosine(ours, total_steps=40)
+    reference = torch.optim.lr_scheduler.CosineAnnealingLR(theirs, T_max=40)
+    for _ in range(41):
+        assert ours.param_groups[0]["lr"] == pytest.approx(theirs.param_groups[0]["lr"], abs=1e-12)
+        for stepper in (ours, theirs, own, reference):
+            stepper.step()
+
+
+@pytest.mark.parametrize("make", [cosine, one_cycle])
+def test_a_longer_budget_after_resuming_follows_the_longer_curve(make) -> None:
+    def run(optimizer: torch.optim.Optimizer, scheduler, steps: int) -> float:
+        for _ in range(steps):
+            optimizer.step()
+            scheduler.step()
+        return optimizer.param_groups[0]["lr"]
+
+    first, second, whole = (
+        torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1) for _ in range(3)
+    )
+    short = make(first, total_steps=10)
+    run(first, short, 10)
+    longer = make(second, total_steps=30)
+    second.load_state_dict(first.state_dict())
+    longer.load_state_dict(short.state_dict())
+    expected = run(whole, make(whole, total_steps=30), 15)
+    assert run(second, longer, 5) == pytest.approx(expected)

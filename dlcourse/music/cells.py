@@ -64,11 +64,10 @@ class CellSteps:
     def _step(self, inputs: np.ndarray, state: State) -> State:
         after: State = []
         for layer, (h, c) in enumerate(state):
-            gates = h @ self.recurrent[layer]  # (4, N, H)
             if layer:
                 inputs = after[-1][0] @ self.inputs[layer] + self.biases[layer]
-            gates += inputs
-            after.append(_cell(gates, c))
+            inputs += h @ self.recurrent[layer]  # (4, N, H)
+            after.append(_cell(inputs, c))
         return after
 
 

@@ -73,7 +73,7 @@ class Sampler:
         logits = np.asarray(logits)
         if self.temperature == 0:
             return np.eye(logits.shape[-1])[logits.argmax(-1)]
-        logits = logits - logits.max(-1, keepdims=True)
+        logits = logits - np.maximum.reduce(logits, axis=-1, keepdims=True)
         if self.temperature != 1:
             logits = logits.astype(np.float64) / self.temperature
         if self.top_k is not None and self.top_k < logits.shape[-1]:
@@ -90,7 +90,7 @@ class Sampler:
 
     def draw(self, logits: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
         """Classes (N,) by inverting the distribution function at uniforms (N,) in [0, 1)."""
-        cumulative = self._chances(logits).cumsum(-1, dtype=np.float64)
+        cumulative = np.add.accumulate(self._chances(logits), -1, np.float64)
         reached = cumulative > np.asarray(uniforms)[:, None] * cumulative[:, -1:]
         return reached.argmax(-1)
 
