@@ -17,7 +17,16 @@ SMOKE = [o for o in QUICK if not o.startswith(("steps", "validate"))] + ["traine
 # Each is chosen below on top of the default experiment.
 OPTIONS = sorted(
     f"{path.parent.name}={path.stem}"
-    for group in ("loss", "optimizer", "scheduler", "net", "encoding", "sampler", "callbacks")
+    for group in (
+        "loss",
+        "optimizer",
+        "scheduler",
+        "net",
+        "encoding",
+        "sampler",
+        "callbacks",
+        "metrics",
+    )
     for path in (CONF / group).glob("*.yaml")
 )
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))

@@ -1,5 +1,7 @@
 """What a music run leaves behind: the table of results and a few songs."""
 
+import dataclasses
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +15,17 @@ from dlcourse.music.datamodule import LAST, SongData
 from dlcourse.music.generation import choose_primers, new_songs, write_songs
 from dlcourse.music.results import (
     MODEL,
-    Files,
     FrameScores,
     as_markdown,
+    by_class,
     results_table,
     score_baseline,
     score_frames,
 )
 from dlcourse.music.sampling import Sampler
 from dlcourse.splits import TEST, TRAIN, VAL
+
+log = logging.getLogger(__name__)
 
 
 class ResultsTable(Callback):
@@ -55,7 +59,9 @@ class ResultsTable(Callback):
     def on_test_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Add the baselines, and write."""
         data: SongData = trainer.datamodule
-        model = self._model_files(data)
+        song, scores = self._joined()
+        names = [entry.file for entry in data.tables[TEST].entries]
+        model = {names[i]: scores.sums(song == i) for i in np.unique(song)}
         rows = {MODEL: model}
         encoded = {s: [entry.encoded for entry in data.tables[s].entries] for s in (TRAIN, VAL)}
         baselines = fit_baselines(encoded[TRAIN], encoded[VAL], data.encoding)
@@ -68,20 +74,19 @@ class ResultsTable(Callback):
         unit = data.encoding.unit
         table = results_table(rows, song_of=song_of, unit=unit, what=_scored(data))
         table |= {"monitored": self._monitored(trainer), "steps": trainer.max_steps}
-        write_text(self.folder / "results.md", as_markdown(table, title=self.folder.name))
+        table["model_by_class"] = by_class(scores, data.encoding)
+        text = as_markdown(table, title=self.folder.name)
+        log.info("%s\n%s", self.folder / "results.md", text)
+        write_text(self.folder / "results.md", text)
         write_json(self.folder / "results.json", table)
 
-    def _model_files(self, data: SongData) -> Files:
-        """The model's sums for every file that was scored."""
-        song = np.concatenate([songs for songs, _ in self.scores])
-        joined = FrameScores(
-            *(
-                np.concatenate([getattr(scores, name) for _, scores in self.scores])
-                for name in ("nll", "top1", "top3", "changes")
-            )
+    def _joined(self) -> tuple[np.ndarray, FrameScores]:
+        """The song of every scored frame (M,), and all scores."""
+        columns = (
+            np.concatenate([getattr(scores, field.name) for _, scores in self.scores])
+            for field in dataclasses.fields(FrameScores)
         )
-        files = [entry.file for entry in data.tables[TEST].entries]
-        return {files[i]: joined.sums(song == i) for i in np.unique(song)}
+        return np.concatenate([song for song, _ in self.scores]), FrameScores(*columns)
 
     def _monitored(self, trainer: Trainer) -> dict[str, Any]:
         checkpoint = trainer.checkpoint_callback
@@ -138,6 +143,7 @@ class GenerateSongs(Callback):
         )
         command = f"python scripts/generate.py run={self.folder}"
         paths = write_songs(songs, self.folder / "songs", facts={}, command=command)
+        log.info("new songs: %s", self.folder / "songs" / "index.html")
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
                 stems = [path.stem for path in paths]

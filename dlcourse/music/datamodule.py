@@ -1,5 +1,6 @@
 """The songs as batches of windows to train on and whole songs to be held to."""
 
+import logging
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,8 @@ from dlcourse.music.corpus import Entry, read_corpus, split_corpus, write_ledger
 from dlcourse.music.encoding import IGNORED, NO_CLASS, STEPS_A_BAR, Encoding
 from dlcourse.music.sources import Source
 from dlcourse.splits import SPLITS, TRAIN, Split
+
+log = logging.getLogger(__name__)
 
 EVERY, LAST = "every", "last"
 
@@ -206,3 +209,6 @@ class SongData(CourseData):
     def write_ledger(self, folder: Path) -> None:
         """`corpus.csv`: every file, and what became of its notes."""
         write_ledger(self.entries, folder / "corpus.csv")
+        dropped = sum(bool(entry.reason) for entry in self.entries)
+        kept = len(self.entries) - dropped
+        log.info("%d songs kept, %d dropped: %s", kept, dropped, folder / "corpus.csv")

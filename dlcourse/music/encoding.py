@@ -99,6 +99,10 @@ class Encoding(ABC):
         """Where something happens: a mask, shaped like both arguments."""
 
     @abstractmethod
+    def class_name(self, index: int) -> str:
+        """What a class means, for people: "hold", "C4"."""
+
+    @abstractmethod
     def copied(self, frames: np.ndarray) -> np.ndarray:
         """The class that says "as before" after each frame, `NO_CLASS` where none does."""
 

@@ -11,7 +11,7 @@ from torch import nn
 from dlcourse.errors import InputError
 from dlcourse.music.cells import CellSteps
 from dlcourse.music.corpus import BEAT_FILE, Entry, on_grid
-from dlcourse.music.encoding import NO_CLASS, Encoding, bar_positions, to_steps
+from dlcourse.music.encoding import Encoding, bar_positions, to_steps
 from dlcourse.music.lstm import NoteLSTM
 from dlcourse.music.midi import is_midi, read_midi
 from dlcourse.music.notes import COMMON_TIME, PITCH, START, Metre, Song
@@ -142,7 +142,9 @@ def new_songs(
     The primers are cut to `primer_steps`, and to the shortest among them.
     """
     if steps < 1 or primer_steps < 0 or not primers:
-        raise InputError(f"songs={len(primers)}, steps={steps}: both at least 1")
+        raise InputError(
+            f"songs={len(primers)}, steps={steps}, primer_steps={primer_steps}: at least 1, 1 and 0"
+        )
     given = min(primer_steps, *(len(primer.frames) for primer in primers))
     primers = [primer.cut(given) for primer in primers]
     positions = np.stack([bar_positions(primer.metre, given + steps) for primer in primers])
@@ -171,8 +173,7 @@ def _decoded(encoding: Encoding, primer: Primer, frames: np.ndarray, given: int)
     song = encoding.decode(frames, metre=primer.metre, tempo=primer.tempo)
     seed_end = song.end * given // len(frames)
     new = frames[given:]
-    loop = find_loop(new) if (new != NO_CLASS).any() else None
-    return NewSong(primer, song, len(new), seed_end, loop)
+    return NewSong(primer, song, len(new), seed_end, loop=find_loop(new))
 
 
 def write_songs(

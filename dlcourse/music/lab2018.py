@@ -31,6 +31,7 @@ from dlcourse.music.notes import (
     Song,
     Track,
     note_array,
+    pitch_name,
 )
 
 LAB_VELOCITY = 40
@@ -156,6 +157,13 @@ class Lab2018(Encoding):
     def changes(self, previous: Tensor, targets: Tensor) -> Tensor:
         """Where the class is another than the one before."""
         return (targets != previous) & (targets >= 0)
+
+    def class_name(self, index: int) -> str:
+        """The pitch, "struck" where a struck one is a class of its own, or silence."""
+        if index == self.silence:
+            return "silence"
+        name = pitch_name(LOWEST_PITCH + int(self.keys_of(np.array(index))))
+        return f"{name} struck" if index >= self.first_struck else name
 
     def copied(self, frames: np.ndarray) -> np.ndarray:
         """The same key, held."""

@@ -24,6 +24,7 @@ from dlcourse.music.notes import (
     Song,
     Track,
     note_array,
+    pitch_name,
 )
 
 _NAMES = ("melody", "vocal", "voice", "lead", "singer")
@@ -130,3 +131,9 @@ class Melody(Encoding):
     def copied(self, frames: np.ndarray) -> np.ndarray:
         """Hold, whatever was."""
         return np.full(len(frames), self.HOLD)
+
+    def class_name(self, index: int) -> str:
+        """hold, rest, or the pitch that is struck."""
+        if index < self.FIRST_KEY:
+            return ("hold", "rest")[index]
+        return pitch_name(LOWEST_PITCH + index - self.FIRST_KEY)

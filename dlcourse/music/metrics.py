@@ -3,6 +3,9 @@
 Accuracy alone misleads here: most frames repeat the one before, so that copying is "good".
 """
 
+from collections.abc import Callable, Mapping
+from functools import partial
+
 import torch
 from torch import Tensor
 from torchmetrics import Metric, MetricCollection
@@ -60,22 +63,7 @@ class ChangeAccuracy(Metric):
         return self.right / self.frames
 
 
-def note_metrics(num_classes: int) -> MetricCollection:
-    """The metrics of the course, by the names they are logged under."""
-    return MetricCollection(
-        {
-            "nll": MeanNLL(),
-            "perplexity": Perplexity(),
-            "top1": _Accuracy(num_classes, average="micro"),
-            "top3": _Accuracy(num_classes, average="micro", top_k=3),
-            "per_class": _Accuracy(num_classes, average="macro"),
-            "change": ChangeAccuracy(),
-        },
-        compute_groups=False,
-    )
-
-
-class _Accuracy(MulticlassAccuracy):
+class Accuracy(MulticlassAccuracy):
     """torchmetrics' accuracy under this project's argument names."""
 
     def update(self, probabilities: Tensor, targets: Tensor) -> None:
@@ -86,3 +74,17 @@ class _Accuracy(MulticlassAccuracy):
         """NaN when there was no frame, where torchmetrics says 0."""
         counted = (self.tp + self.fn).sum() > 0
         return super().compute() if counted else torch.tensor(torch.nan, device=self.device)
+
+
+def metric_collection(
+    metrics: Mapping[str, Metric | Callable[[int], Metric]], num_classes: int
+) -> MetricCollection:
+    """The metrics of a config by the names they are logged under.
+
+    A partial is one that needs the number of classes, and gets it here.
+    """
+    complete = {
+        name: metric(num_classes) if isinstance(metric, partial) else metric
+        for name, metric in metrics.items()
+    }
+    return MetricCollection(complete, compute_groups=False)

@@ -1,16 +1,17 @@
 """The Lightning module of lab 1: a distribution over the next note."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torchmetrics import Metric
 
 from dlcourse.data import Batch
 from dlcourse.music.datamodule import LAST
 from dlcourse.music.encoding import Encoding
-from dlcourse.music.metrics import note_metrics
+from dlcourse.music.metrics import metric_collection
 from dlcourse.task import Task
 
 
@@ -20,6 +21,7 @@ class NotePredictor(Task):
     Args:
         encoding: What a frame is; its vocabulary sizes the network.
         net: Makes the network from the number of input features and of classes.
+        metrics: By name; see `metric_collection`.
         supervise: "every" step is a target, or only the "last", as in the lab.
     """
 
@@ -29,11 +31,12 @@ class NotePredictor(Task):
         encoding: Encoding,
         net: Callable[[int, int], nn.Module],
         supervise: str,
+        metrics: Mapping[str, Metric | Callable[[int], Metric]] | None = None,
         **task: Any,
     ) -> None:
         super().__init__(
             net=net(encoding.num_features, encoding.num_classes),
-            metrics=note_metrics(encoding.num_classes),
+            metrics=metric_collection(metrics or {}, encoding.num_classes),
             **task,
         )
         self.encoding, self.supervise = encoding, supervise

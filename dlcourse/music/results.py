@@ -20,8 +20,9 @@ Files = dict[str, dict[str, float]]  # by file: the sums over its frames
 
 @dataclass
 class FrameScores:
-    """How each scored frame was predicted; all arrays (M,)."""
+    """How each scored frame was predicted, and the class that came; all arrays (M,)."""
 
+    targets: np.ndarray
     nll: np.ndarray
     top1: np.ndarray
     top3: np.ndarray
@@ -47,7 +48,22 @@ def score_frames(
     true = probabilities[np.arange(len(targets)), targets]
     rank = (probabilities > true[:, None]).sum(axis=1)
     best = probabilities.argmax(axis=1) == targets
-    return FrameScores(-np.log(true), best, rank < 3, changes)
+    return FrameScores(targets, -np.log(true), best, rank < 3, changes)
+
+
+def by_class(scores: FrameScores, encoding: Encoding) -> list[dict[str, Any]]:
+    """For every class that came, the most frequent first: how often, and how often foreseen."""
+    counts = np.bincount(scores.targets, minlength=encoding.num_classes)
+    right = np.bincount(scores.targets, weights=scores.top1, minlength=encoding.num_classes)
+    return [
+        {
+            "class": encoding.class_name(int(index)),
+            "frames": int(counts[index]),
+            "top1": float(right[index] / counts[index]),
+        }
+        for index in np.argsort(-counts, kind="stable")
+        if counts[index]
+    ]
 
 
 def score_baseline(

@@ -8,7 +8,6 @@ from typing import Protocol
 
 from dlcourse.download import GitFolder, fetch_git_folder
 from dlcourse.music import composer
-from dlcourse.music.midi import MIDI_SUFFIXES
 from dlcourse.progress import download_bar, progress_bar
 
 
@@ -93,6 +92,6 @@ def lab2018_snippets(*, url: str | None = None) -> Fetched:
 
 
 def pop909(*, url: str | None = None) -> Fetched:
-    """The 909 songs of POP909 with their beat annotations, without the drafts."""
-    keep = tuple(f"*{suffix}" for suffix in (*MIDI_SUFFIXES, "beat_midi.txt"))
+    """The 909 songs of POP909 with their beat annotations, without the drafts in versions/."""
+    keep = ("???/???.mid", "???/beat_midi.txt")
     return Fetched(name="pop909", origin=POP909, url=url, keep=keep)

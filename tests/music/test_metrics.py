@@ -5,11 +5,21 @@ import math
 import numpy as np
 import pytest
 import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from torchmetrics import MetricCollection
 
-from dlcourse.music.metrics import note_metrics
+from dlcourse.cli import conf_path
+from dlcourse.music.metrics import metric_collection
 
 K = 6
 BATCHES = [7, 0, 1, 30]
+
+
+def note_metrics() -> MetricCollection:
+    """Those of the course."""
+    config = OmegaConf.load(f"{conf_path()}/metrics/notes.yaml")
+    return metric_collection(instantiate(config, _convert_="all"), K)
 
 
 def some_frames(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -21,7 +31,7 @@ def some_frames(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def measured(*, empty: bool = False) -> dict[str, float]:
     """All metrics, updated batch by batch; one batch has no frame."""
-    metrics = note_metrics(K)
+    metrics = note_metrics()
     arrays = some_frames()
     first = 0
     for size in [0] if empty else BATCHES:
@@ -53,7 +63,7 @@ def test_every_metric_is_what_numpy_says() -> None:
 def test_perplexity_is_exp_of_the_nll_and_uniform_guessing_has_as_many_choices() -> None:
     values = measured()
     assert values["perplexity"] == pytest.approx(math.exp(values["nll"]), rel=1e-5)
-    metrics = note_metrics(K)
+    metrics = note_metrics()
     uniform = torch.full((5, K), 1 / K, dtype=torch.float64)
     metrics.update(
         probabilities=uniform, targets=torch.arange(5), changes=torch.ones(5, dtype=torch.bool)
@@ -67,7 +77,7 @@ def test_without_a_frame_every_metric_is_undefined() -> None:
 
 def test_where_nothing_changes_only_the_change_accuracy_is_undefined() -> None:
     p, targets, changes = map(torch.from_numpy, some_frames())
-    metrics = note_metrics(K)
+    metrics = note_metrics()
     metrics.update(probabilities=p, targets=targets, changes=torch.zeros_like(changes))
     undefined = {name for name, value in metrics.compute().items() if math.isnan(value)}
     assert undefined == {"change"}
@@ -75,7 +85,7 @@ def test_where_nothing_changes_only_the_change_accuracy_is_undefined() -> None:
 
 def test_a_reset_forgets_everything() -> None:
     p, targets, changes = map(torch.from_numpy, some_frames())
-    metrics = note_metrics(K)
+    metrics = note_metrics()
     metrics.update(probabilities=p.flip(1), targets=targets, changes=changes)
     metrics.reset()
     metrics.update(probabilities=p, targets=targets, changes=changes)

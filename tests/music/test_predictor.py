@@ -11,6 +11,7 @@ from dlcourse.music.encoding import IGNORED, NO_CLASS, Encoding, bar_positions
 from dlcourse.music.lab2018 import Lab2018
 from dlcourse.music.lstm import NoteLSTM
 from dlcourse.music.melody import Melody
+from dlcourse.music.metrics import MeanNLL
 from dlcourse.music.notes import Metre
 from dlcourse.music.predictor import NotePredictor
 
@@ -19,6 +20,7 @@ def predictor(encoding: Encoding, supervise: str) -> NotePredictor:
     torch.manual_seed(0)
     net = partial(NoteLSTM, hidden=8, head_std=1.0, layers=2)
     options = {"loss": nn.CrossEntropyLoss(), "optimizer": torch.optim.SGD, "scheduler": None}
+    options["metrics"] = {"nll": MeanNLL()}
     return NotePredictor(encoding=encoding, net=net, supervise=supervise, seed=0, **options).eval()
 
 

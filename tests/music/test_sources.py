@@ -31,5 +31,6 @@ def test_of_a_fetched_folder_music_and_beats_are_kept() -> None:
     assert keeps("001/001.mid")
     assert keeps("001/beat_midi.txt")
     assert not keeps("001/chord_audio.txt")
+    assert not keeps("001/versions/001-v1.mid")
     assert not keeps("index.xlsx")
     assert lab2018_snippets()._keeps("anything")
