@@ -4,6 +4,7 @@ import logging
 import math
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -170,13 +171,15 @@ class SafeStop(Checkpoint):
         self.received: int | None = None
         self._before: dict[int, Any] = {}
 
-    def on_fit_start(self, trainer: Trainer, module: LightningModule) -> None:
-        """Listen. Only the main thread of a program may."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            try:
-                self._before[number] = signal.signal(number, self._remember)
-            except ValueError:
-                return
+    def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
+        """Note who listens now: Lightning leaves its own handlers behind when a run fails."""
+        self._before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Listen, after Lightning has begun to."""
+        if threading.current_thread() is threading.main_thread():  # no other one may
+            for number in self._before:
+                signal.signal(number, self._remember)
 
     def _remember(self, number: int, frame: Any) -> None:
         self.received = number
@@ -215,5 +218,6 @@ class SafeStop(Checkpoint):
         self._restore()
 
     def _restore(self) -> None:
-        while self._before:
-            signal.signal(*self._before.popitem())
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in self._before.items():
+                signal.signal(number, handler)

@@ -27,24 +27,42 @@ def run_app(task: Task, *, config_name: str) -> None:
     exception keeps its traceback.
     """
     import hydra
+    from hydra.core.hydra_config import HydraConfig
     from hydra.errors import HydraException
+    from hydra.types import RunMode
     from omegaconf.errors import OmegaConfBaseException
 
     # Hydra then lets exceptions through instead of printing half a traceback of its own.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     _register_resolvers()
-    app = hydra.main(version_base="1.3", config_path=conf_path(), config_name=config_name)(task)
+
+    def alone(config: Any) -> Any:
+        try:
+            return task(config)
+        except InputError as error:
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                raise  # Hydra then says which job it was
+            raise _Mistake(str(error)) from error
+
+    app = hydra.main(version_base="1.3", config_path=conf_path(), config_name=config_name)(alone)
     try:
         app()
     except Interrupted as stop:
         sys.stderr.write(f"{stop}\n")
         sys.exit(stop.exit_code)
+    except _Mistake as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(2)
     except KeyboardInterrupt:
         sys.stderr.write("stopped\n")
         sys.exit(130)
     except (InputError, HydraException, OmegaConfBaseException) as error:
         sys.stderr.write(f"error: {_message(error)}\n")
         sys.exit(2)
+
+
+class _Mistake(BaseException):
+    """An `InputError` on its way out: Hydra puts a line of its own before an Exception."""
 
 
 def _message(error: BaseException) -> str:

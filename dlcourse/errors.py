@@ -9,7 +9,7 @@ class InputError(ValueError):
     """
 
 
-class Interrupted(Exception):
+class Interrupted(BaseException):  # whatever catches Exception has to let it through
     """A run was asked to stop, and did so in good order; the message says how to go on."""
 
     def __init__(self, message: str, *, exit_code: int) -> None:

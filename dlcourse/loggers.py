@@ -8,6 +8,7 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.loggers.logger import Logger
 
+from dlcourse.errors import InputError
 from dlcourse.files import written_whole
 
 METRICS_FILE = "metrics.csv"
@@ -91,22 +92,32 @@ def wandb_logger(
 
     Args:
         mode: "offline", "online" or "disabled".
+
+    Raises:
+        InputError: W&B refuses, because there is no account or no such mode.
     """
     import wandb
 
     path = Path(folder)
     path.mkdir(parents=True, exist_ok=True)
-    run = wandb.init(
-        project=project,
-        dir=folder,
-        mode=mode,
-        name=path.name,
-        group=path.parent.name,
-        job_type=job_type,
-        tags=tags,
-        reinit="create_new",  # the plain logger merges all jobs of a process into one run
-        settings=wandb.Settings(silent=True, console="off"),
-    )
+    try:
+        run = wandb.init(
+            project=project,
+            dir=folder,
+            mode=mode,
+            name=path.name,
+            group=path.parent.name,
+            job_type=job_type,
+            tags=tags,
+            reinit="create_new",  # the plain logger merges all jobs of a process into one run
+            settings=wandb.Settings(silent=True, console="off"),
+        )
+    except (wandb.Error, ValueError) as error:
+        text = " ".join(str(error).split())
+        raise InputError(
+            f"W&B does not start in mode {mode!r}: {text}; `wandb login` opens an account, "
+            f"WANDB_MODE=offline needs none"
+        ) from error
     logger = WandbLogger(experiment=run)
     run.define_metric("*", step_metric="trainer/global_step")
     return logger

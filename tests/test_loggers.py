@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from dlcourse.loggers import CurveLogger, read_metrics
+import pytest
+
+from dlcourse.errors import InputError
+from dlcourse.loggers import CurveLogger, read_metrics, wandb_logger
 from tests.composing import QUICK
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -40,6 +43,18 @@ def test_a_logger_that_logs_nothing_keeps_the_earlier_file(tmp_path: Path) -> No
     first.save()
     CurveLogger(str(tmp_path)).finalize("failed")
     assert read_metrics(tmp_path / "metrics.csv") == {1: {"a": 1.0}}
+
+
+def test_w_and_b_without_an_account_or_such_a_mode_is_one_clear_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("WANDB_API_KEY", "NETRC"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for mode in ("online", "sometimes"):
+        with pytest.raises(InputError, match="WANDB_MODE=offline needs none") as error:
+            wandb_logger(folder=str(tmp_path / "run"), project="dlcourse", mode=mode)
+        assert "\n" not in str(error.value)
 
 
 def inspect(run: Path) -> str:
