@@ -57,7 +57,7 @@ class CellSteps:
             state = [(zeros, zeros)] * len(self.recurrent)
         for step in range(first, positions.shape[1]):
             hot = self.encoding.hot(frames, positions, step)  # (C', N)
-            rows = self.table[:, hot[0]] if len(hot) == 1 else self.table[:, hot].sum(axis=1)
+            rows = self.table.take(hot[0], 1) if len(hot) == 1 else self.table.take(hot, 1).sum(1)
             state = self._step(rows, state)
         return state[-1][0] @ self.head + self.head_bias, state
 

@@ -135,15 +135,21 @@ class SongData(CourseData):
         return {split: SongTable(entries, self.encoding) for split, entries in by_split.items()}
 
     @cached_property
-    def windows(self) -> dict[str, tuple[Tensor, Tensor]]:
-        """For each split the song and the flat start (both (W,) int64) of every window."""
-        return {split: self._windows(split) for split in SPLITS}
+    def items(self) -> dict[str, Tensor]:
+        """What a batch is made of, for each split (W, 3): song, flat start, steps that count.
 
-    def _windows(self, split: str) -> tuple[Tensor, Tensor]:
-        table = self.tables[split]
+        Windows; or whole songs where they are held out and every step counts.
+        """
+        return {split: self._items(split) for split in SPLITS}
+
+    def _items(self, split: str) -> Tensor:
+        table, usable = self.tables[split], self._usable(split)
+        if split != TRAIN and self.supervise == EVERY:
+            columns = [np.arange(len(usable)), table.offsets, table.lengths]
+            return torch.from_numpy(np.stack(columns, axis=1))
         # "last" needs a full window of frames before its target, so it starts at position 1.
         first = 1 if self.supervise == LAST else 0
-        counts = self._usable(split) - self.window - first + 1
+        counts = usable - self.window - first + 1
         counts = counts.clip(min=0 if self.supervise == LAST else 1)
         song = np.repeat(np.arange(len(counts)), counts)
         if not len(song):
@@ -153,7 +159,8 @@ class SongData(CourseData):
                 f"longest has {longest} steps; set a smaller data.window"
             )
         nth = np.arange(len(song)) - np.repeat(np.cumsum(counts) - counts, counts)
-        return torch.from_numpy(song), torch.from_numpy(table.offsets[song] + first + nth)
+        columns = [song, table.offsets[song] + first + nth, usable[song].clip(max=self.window)]
+        return torch.from_numpy(np.stack(columns, axis=1))
 
     def _usable(self, split: str) -> np.ndarray:
         """How many frames of each song may be targets (songs,)."""
@@ -162,15 +169,13 @@ class SongData(CourseData):
 
     def batch_plan(self) -> BatchPlan:
         """Over the training windows; see `draw`."""
-        song = self.windows[TRAIN][0].numpy()
+        song = self.items[TRAIN][:, 0].numpy()
         weights = 1.0 / np.bincount(song)[song] if self.draw == "songs" else None
         return BatchPlan(len(song), self.batch_size, seed=self.seed, weights=weights)
 
     def held_out_size(self, split: str) -> tuple[int, int]:
         """Whole songs, 64 a batch, or windows, 1024 a batch."""
-        if self.supervise == LAST:
-            return len(self.windows[split][0]), 1024
-        return len(self.tables[split].entries), 64
+        return len(self.items[split]), 1024 if self.supervise == LAST else 64
 
     def fetch(self, split: str, items: np.ndarray) -> Batch:
         """Windows, or whole songs where they are held out and every step counts.
@@ -179,16 +184,9 @@ class SongData(CourseData):
             context (N, T, C), positions (N, T, 3) and targets (N, T) int16, with `IGNORED` where
             nothing is scored; song (N,) int64.
         """
-        table = self.tables[split]
-        if split == TRAIN or self.supervise == LAST:
-            index = torch.from_numpy(items)
-            songs, starts = (column.index_select(0, index) for column in self.windows[split])
-            lengths = torch.from_numpy(self._usable(split))[songs].clamp(max=self.window)
-        else:
-            songs = torch.from_numpy(items)
-            starts = torch.from_numpy(table.offsets)[songs]
-            lengths = torch.from_numpy(table.lengths)[songs]
-        batch = table.gather(starts, lengths)
+        chosen = self.items[split].index_select(0, torch.from_numpy(items))
+        songs, starts, lengths = chosen.unbind(1)
+        batch = self.tables[split].gather(starts, lengths)
         if self.supervise == LAST:
             batch["targets"][:, :-1] = IGNORED
         return batch | {"song": songs}

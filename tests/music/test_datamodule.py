@@ -143,7 +143,7 @@ def test_class_counts_are_those_of_the_training_frames(data: SongData) -> None:
 
 def test_drawing_songs_draws_each_as_often_whatever_its_length(make_corpus) -> None:
     data = song_data(make_corpus(notes=NOTES), Melody(), "every", draw="songs", batch_size=100)
-    plan, songs = data.batch_plan(), data.windows["train"][0]
+    plan, songs = data.batch_plan(), data.items["train"][:, 0]
     drawn = np.concatenate([songs[plan.indices(step)].numpy() for step in range(60)])
     counts = np.bincount(drawn)
     expected = len(drawn) / len(data.tables["train"].entries)
@@ -170,7 +170,7 @@ def test_an_empty_split_or_too_long_a_window_is_an_error(make_corpus) -> None:
         _ = song_data(root, Melody(), "every", split=Fixed(**{"00": "val"})).tables
     split = Fixed(**{"00": "val", "01": "test"})
     with pytest.raises(InputError, match="no train song has a full window of 500 steps"):
-        _ = song_data(root, Melody(), "last", split=split, window=500).windows
+        _ = song_data(root, Melody(), "last", split=split, window=500).items
     for supervise, draw, window in (("all", "songs", 1), ("last", "any", 1), ("last", "songs", 0)):
         with pytest.raises(InputError):
             song_data(root, Melody(), supervise, draw=draw, window=window)
