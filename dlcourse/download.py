@@ -1,25 +1,16 @@
 """A pinned folder of a public git repository, fetched once and verified.
 
 Archives made on request are not the same bytes every time, so what is pinned is git's own tree
-hash of the folder, which covers every file's name, executable bit and content:
-
-    blob = sha1(b"blob <size>\\0" + content)
-    tree = sha1(b"tree <size>\\0" + rows), a row is b"<mode> <name>\\0" + raw hash, sorted by name,
-           a folder as if its name ended in "/"
-
-Source: https://git-scm.com/book/en/v2/Git-Internals-Git-Objects
+hash of the folder (`git_tree`).
 """
 
 import gzip
-import hashlib
-import os
 import shutil
 import tarfile
 import urllib.error
 import urllib.request
 import zlib
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -29,15 +20,13 @@ from urllib.parse import urlsplit
 
 from dlcourse.errors import InputError
 from dlcourse.files import written_whole
+from dlcourse.git_tree import EXECUTABLE, Blob, blob, tree_sha1
 
 MOST_BYTES = 2 * 1024**3  # unpacked, of the whole archive
 MOST_FILES = 100_000
 TIMEOUT = 30.0  # seconds without a byte
-PLAIN, EXECUTABLE, FOLDER = b"100644", b"100755", b"40000"  # git's modes
 LOCAL = {("http", host) for host in ("localhost", "127.0.0.1", "::1")}
 ADVICE = "check the connection and run the same command again, or give data.root=<folder>"
-
-Blob = tuple[bytes, bytes]  # git's mode, raw sha-1
 
 
 @dataclass(frozen=True)
@@ -96,7 +85,7 @@ def fetch_git_folder(
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir()
             files = _extract(archive, source.folder, target=partial, keep=keep)
-            found = _tree(files).hex()
+            found = tree_sha1(files).hex()
             if found != source.tree:
                 raise InputError(f"wrong content: git tree {found}, expected {source.tree}")
     except InputError as error:
@@ -105,38 +94,6 @@ def fetch_git_folder(
     except OSError as error:
         raise InputError(f"{destination}: cannot be written ({_reason(error)})") from error
     return destination
-
-
-def git_tree_sha1(folder: Path) -> str:
-    """Git's tree hash of the files in a folder. Like git it does not see empty folders."""
-    files = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
-    blobs = {name: _blob(p.read_bytes(), p.stat().st_mode) for name, p in files.items()}
-    return _tree(blobs).hex()
-
-
-def _blob(content: bytes, permissions: int) -> Blob:
-    return EXECUTABLE if permissions & 0o100 else PLAIN, _git_sha1(b"blob", content)
-
-
-def _git_sha1(kind: bytes, content: bytes) -> bytes:
-    return hashlib.sha1(b"%s %d\0" % (kind, len(content)) + content).digest()
-
-
-def _tree(files: Mapping[str, Blob]) -> bytes:
-    """Raw tree hash of files by their path."""
-    rows: dict[bytes, Blob] = {}
-    inside: dict[str, dict[str, Blob]] = defaultdict(dict)
-    for path, blob in files.items():
-        first, slash, rest = path.partition("/")
-        if slash:
-            inside[first + slash][rest] = blob
-        else:
-            rows[os.fsencode(first)] = blob
-    rows |= {os.fsencode(name): (FOLDER, _tree(below)) for name, below in inside.items()}
-    content = b"".join(
-        b"%s %s\0%s" % (mode, name.rstrip(b"/"), sha) for name, (mode, sha) in sorted(rows.items())
-    )
-    return _git_sha1(b"tree", content)
 
 
 def _extract(
@@ -155,7 +112,7 @@ def _extract(
             if not member.isfile():
                 raise InputError(f"{member.name!r} in the archive is neither a file nor a folder")
             content = tar.extractfile(member).read()
-            files[name] = _blob(content, member.mode)
+            files[name] = blob(content, member.mode)
             if keep(name):
                 _write(target / name, content, files[name][0])
     if not files:
@@ -200,6 +157,7 @@ class _Body:
         self._total = int(answer.headers.get("Content-Length") or 0) or None
 
     def read(self, size: int) -> bytes:
+        """The next bytes, at most `size`; as a file."""
         try:
             data = self._answer.read(size)
         except (OSError, HTTPException) as error:

@@ -14,7 +14,6 @@ from lightning.pytorch import Trainer
 
 from dlcourse.benchmarking import Case, Claim, Contender, as_table, judge, measure
 from dlcourse.errors import InputError
-from dlcourse.music.benchmark import lab_batch, lab_frames, lab_generate, lab_one_hot, plain_loop
 from dlcourse.music.datamodule import SongData
 from dlcourse.music.encoding import bar_positions, to_steps
 from dlcourse.music.lab2018 import Lab2018
@@ -22,6 +21,7 @@ from dlcourse.music.lstm import NoteLSTM
 from dlcourse.music.midi import read_midi, write_midi
 from dlcourse.music.notes import COMMON_TIME, Metre, Song, Track, note_array
 from dlcourse.music.predictor import NotePredictor
+from dlcourse.music.rivals import lab_batch, lab_frames, lab_generate, lab_one_hot, plain_loop
 from dlcourse.music.sampling import Sampler, sample
 from dlcourse.splits import TRAIN, Fractions
 from tests.conftest import MakeCorpus

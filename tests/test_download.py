@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from dlcourse import download
-from dlcourse.download import GitFolder, fetch_git_folder, git_tree_sha1
+from dlcourse.download import GitFolder, fetch_git_folder
 from dlcourse.errors import InputError
+from dlcourse.git_tree import folder_sha1
 
 # name -> content, mode; "a.txt" sorts before the folder "a", "a0" after it.
 FILES = {
@@ -107,7 +108,7 @@ def test_a_good_archive_arrives_whole(server: Server, tmp_path: Path, told: bool
     target = tmp_path / "new" / "lab"
     assert fetch(server, target, progress=lambda *got: seen.append(got)) == target
     assert names(target) == set(FILES)
-    assert git_tree_sha1(target) == TREE
+    assert folder_sha1(target) == TREE
     assert [p.name for p in target.parent.iterdir()] == ["lab"]
     assert sum(got for got, _ in seen) == len(body)
     assert {total for _, total in seen} == {server.promised}

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from dlcourse.download import GitFolder, fetch_git_folder, git_tree_sha1
+from dlcourse.download import GitFolder, fetch_git_folder
 from dlcourse.errors import InputError
+from dlcourse.git_tree import folder_sha1
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 LAB_TREE = "e906185b7170c5ed0a730dcdfde12094f0510d1e"  # lab1/data of the lab's branch 2018
@@ -25,7 +26,7 @@ def test_the_tree_hash_is_gits(tmp_path: Path) -> None:
         path.write_bytes(name.encode() * 1000)
         path.chmod(0o755 if name.endswith(".sh") else 0o644)
     (tmp_path / "empty").mkdir()
-    ours = git_tree_sha1(tmp_path)
+    ours = folder_sha1(tmp_path)
 
     def git(*command: str) -> str:
         settings = ["-c", "core.autocrlf=false", "-c", "core.fileMode=true"]
@@ -40,7 +41,7 @@ def test_the_tree_hash_is_gits(tmp_path: Path) -> None:
 
 
 def test_the_tree_hash_of_nothing(tmp_path: Path) -> None:
-    assert git_tree_sha1(tmp_path) == hashlib.sha1(b"tree 0\0").hexdigest()
+    assert folder_sha1(tmp_path) == hashlib.sha1(b"tree 0\0").hexdigest()
 
 
 def test_the_address_is_githubs() -> None:
@@ -67,4 +68,4 @@ def test_the_labs_snippets_are_the_pinned_ones(tmp_path: Path) -> None:
     for path in (SHARED / "midi_lab").iterdir():
         shutil.copyfile(path, tmp_path / path.name)
         (tmp_path / path.name).chmod(0o755)  # as the lab committed them
-    assert git_tree_sha1(tmp_path) == LAB_TREE
+    assert folder_sha1(tmp_path) == LAB_TREE
