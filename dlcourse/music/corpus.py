@@ -106,13 +106,11 @@ def split_corpus(entries: Sequence[Entry], split: Split) -> list[Entry]:
     names = [entry.file for entry in kept]
     splits = split.assign(groups, names)
     check_no_leak(groups, splits, names, what="the song")
-    found = {name: (group, part) for name, group, part in zip(names, groups, splits, strict=True)}
-    return [
-        entry
-        if entry.reason
-        else replace(entry, group=found[entry.file][0], split=found[entry.file][1])
-        for entry in entries
-    ]
+    places = {
+        name: {"group": group, "split": part}
+        for name, group, part in zip(names, groups, splits, strict=True)
+    }
+    return [replace(entry, **places.get(entry.file, {})) for entry in entries]
 
 
 def _first(entries: Sequence[Entry]) -> str:
