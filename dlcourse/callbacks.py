@@ -139,7 +139,7 @@ class StepBar(ProgressBar):
 
 
 class LearningCurves(Callback):
-    """Draws `curves.png` from `metrics.csv` when training ends, however it ends.
+    """Draws `curves.png` from `metrics.csv` at the end of training.
 
     Args:
         folder: The run folder.

@@ -1,6 +1,5 @@
 """What belongs to a sweep as a whole, not to any of its runs."""
 
-import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -22,16 +21,17 @@ class PoolFolds(Callback):
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Read the runs' results; a run without them is named and left out."""
         from dlcourse.music.results import as_markdown, pooled
+        from dlcourse.runs import Run
 
         folder = Path(config.hydra.sweep.dir)
-        runs = sorted(path.parent for path in folder.glob("*/.hydra"))
-        unfinished = [run.name for run in runs if not (run / "results.json").is_file()]
+        results = {path.parent.name: Run(path.parent).results for path in folder.glob("*/.hydra")}
+        unfinished = sorted(name for name, result in results.items() if result is None)
         if unfinished:
             log.warning("not pooled, because unfinished: %s", ", ".join(unfinished))
-        finished = [run for run in runs if run.name not in unfinished]
+        finished = [results[name] for name in sorted(results) if name not in unfinished]
         if not finished:
             return
-        table = pooled([json.loads((run / "results.json").read_text()) for run in finished])
+        table = pooled(finished)
         table["unfinished_runs"] = unfinished
         text = as_markdown(table, title=f"{folder.parent.name}, {len(finished)} folds pooled")
         write_text(folder / "results.md", text)

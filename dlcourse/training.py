@@ -37,7 +37,7 @@ def train(config: DictConfig) -> float:
     _quieten()
     _check_budget(config)
     data, task = build(config)
-    write_provenance(config)
+    write_provenance(config, name="provenance" if checkpoint is None else "provenance-resumed")
     data.write_ledger(Path(config.folder))
     trainer: Trainer = make(config.trainer)
     try:
@@ -138,14 +138,18 @@ def _finish(trainer: "Trainer", task: "Task", data: "CourseData", config: DictCo
     return value
 
 
-def write_provenance(config: DictConfig) -> None:
-    """Leave the resolved config, the code's revision and the versions in the run folder."""
+def write_provenance(config: DictConfig, *, name: str) -> None:
+    """Leave the resolved config, the code's revision and the versions in the run folder.
+
+    Args:
+        name: Of the JSON file: a run that is resumed keeps the word of where it was begun.
+    """
     from dlcourse.files import write_json, write_text
     from dlcourse.provenance import provenance
 
     folder = Path(config.folder)
     write_text(folder / "config.yaml", OmegaConf.to_yaml(config, resolve=True))
-    write_json(folder / "provenance.json", provenance())
+    write_json(folder / f"{name}.json", provenance())
 
 
 def _close_loggers(trainer: "Trainer") -> None:

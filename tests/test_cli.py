@@ -1,5 +1,6 @@
 """The scripts as a user runs them: another process, its output, its exit status."""
 
+import json
 import re
 import signal
 import subprocess
@@ -51,6 +52,11 @@ def test_a_resumed_run_leaves_what_every_run_leaves(trained: Path) -> None:
     names = {path.name for path in trained.iterdir()}
     assert names >= {"results.json", "results.md", "curves.png", "corpus.csv", "songs", ".hydra"}
     assert "resume" not in (trained / ".hydra" / "overrides.yaml").read_text()
+    commands = [
+        json.loads((trained / f"{name}.json").read_text())["command"]
+        for name in ("provenance", "provenance-resumed")
+    ]
+    assert ["resume=run" in command for command in commands] == [False, True]
     assert {p.suffix for p in (trained / "songs").iterdir()} == {".mid", ".wav", ".png", ".html"}
 
 
