@@ -66,3 +66,31 @@ class BrierLoss(nn.Module):
         p = logits.softmax(dim=-1)
         truth = p.gather(-1, targets[:, None]).squeeze(-1)
         return (p.square().sum(dim=-1) - 2 * truth + 1).mean()
+
+
+class BinaryCrossEntropy(nn.Module):
+    """Every class is asked whether it is the truth: -log sigmoid of its log-odds.
+
+    Two classes have one question, whose log-odds are the difference of the logits: then this is
+    cross-entropy, but for `pos_weight`. With K classes it is the sum over K one-against-all
+    questions. Source: Bishop, Pattern Recognition and Machine Learning, 2006, equation 4.90.
+
+    Args:
+        pos_weight: How much a yes counts against a no; above 1 where positives are rare.
+    """
+
+    def __init__(self, pos_weight: float = 1.0) -> None:
+        super().__init__()
+        if pos_weight <= 0:
+            raise InputError(f"loss.pos_weight={pos_weight}: above 0")
+        self.register_buffer("pos_weight", torch.tensor(float(pos_weight)), persistent=False)
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Scalar mean over the targets."""
+        truth = F.one_hot(targets, logits.shape[-1]).to(logits.dtype)
+        if logits.shape[-1] == 2:
+            logits, truth = logits[:, 1:] - logits[:, :1], truth[:, 1:]
+        each = F.binary_cross_entropy_with_logits(
+            logits, truth, pos_weight=self.pos_weight, reduction="none"
+        )
+        return each.sum(dim=-1).mean()

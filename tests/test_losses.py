@@ -9,10 +9,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from dlcourse.errors import InputError
-from dlcourse.losses import BrierLoss, ClassWeightedCrossEntropy, FocalLoss
+from dlcourse.losses import BinaryCrossEntropy, BrierLoss, ClassWeightedCrossEntropy, FocalLoss
 
 COUNTS = torch.tensor([50, 3, 0, 1, 1000])
 LOSSES = [FocalLoss(), FocalLoss(0.5), ClassWeightedCrossEntropy(COUNTS), BrierLoss()]
+LOSSES += [BinaryCrossEntropy(), BinaryCrossEntropy(3.0)]
 
 
 def some(seed: int = 0, *, scale: float = 2.0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -129,3 +130,27 @@ def test_a_beta_outside_its_range_is_an_error(beta: float) -> None:
 
 def test_class_weights_are_no_part_of_a_checkpoint() -> None:
     assert ClassWeightedCrossEntropy(COUNTS).state_dict() == {}
+
+
+def test_bce_asks_every_class() -> None:
+    logits, targets = some()
+    p, truth = 1 / (1 + np.exp(-logits.numpy())), np.eye(5)[targets.numpy()]
+    for weight in (1.0, 3.0):
+        expected = -(weight * truth * np.log(p) + (1 - truth) * np.log(1 - p)).sum(axis=1).mean()
+        loss = BinaryCrossEntropy(weight).double()
+        assert loss(logits, targets).item() == pytest.approx(expected, rel=1e-9)
+
+
+def test_bce_of_two_classes_is_cross_entropy_but_for_the_weight() -> None:
+    logits, targets = some()[0][:, :2], torch.tensor([0, 1] * 20)
+    plain = F.cross_entropy(logits, targets)
+    assert BinaryCrossEntropy().double()(logits, targets) == pytest.approx(plain.item(), rel=1e-9)
+    each = F.cross_entropy(logits, targets, reduction="none")
+    weighted = (each * torch.where(targets == 1, 5.0, 1.0)).mean().item()
+    loss = BinaryCrossEntropy(5.0).double()
+    assert loss(logits, targets).item() == pytest.approx(weighted, rel=1e-9)
+
+
+def test_a_weight_of_nothing_is_an_error() -> None:
+    with pytest.raises(InputError, match="pos_weight=0"):
+        BinaryCrossEntropy(0)

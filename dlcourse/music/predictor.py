@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 
 from dlcourse.data import Batch
+from dlcourse.metrics import metric_collection
 from dlcourse.music.datamodule import LAST
 from dlcourse.music.encoding import Encoding
-from dlcourse.music.metrics import metric_collection
 from dlcourse.task import Task
 
 

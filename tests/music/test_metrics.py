@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from torchmetrics import MetricCollection
 
 from dlcourse.cli import conf_path
-from dlcourse.music.metrics import metric_collection
+from dlcourse.metrics import metric_collection
 
 K = 6
 BATCHES = [7, 0, 1, 30]

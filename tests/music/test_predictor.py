@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import nn
 
+from dlcourse.metrics import MeanNLL
 from dlcourse.music.encoding import IGNORED, NO_CLASS, Encoding, bar_positions
 from dlcourse.music.lab2018 import Lab2018
 from dlcourse.music.lstm import NoteLSTM
 from dlcourse.music.melody import Melody
-from dlcourse.music.metrics import MeanNLL
 from dlcourse.music.notes import Metre
 from dlcourse.music.predictor import NotePredictor
 
