@@ -69,11 +69,11 @@ class BrierLoss(nn.Module):
 
 
 class BinaryCrossEntropy(nn.Module):
-    """Every class is asked whether it is the truth: -log sigmoid of its log-odds.
+    """Every class is asked whether it is the truth: -log p for the true one, -log(1 - p) else.
 
-    Two classes have one question, whose log-odds are the difference of the logits: then this is
-    cross-entropy, but for `pos_weight`. With K classes it is the sum over K one-against-all
-    questions. Source: Bishop, Pattern Recognition and Machine Learning, 2006, equation 4.90.
+    The p are those of the softmax. Two classes have one question: then this is cross-entropy, but
+    for `pos_weight`; with K classes it is the sum over K one-against-all questions. Source:
+    Bishop, Pattern Recognition and Machine Learning, 2006, equation 4.90.
 
     Args:
         pos_weight: How much a yes counts against a no; above 1 where positives are rare.
@@ -83,14 +83,13 @@ class BinaryCrossEntropy(nn.Module):
         super().__init__()
         if pos_weight <= 0:
             raise InputError(f"loss.pos_weight={pos_weight}: above 0")
-        self.register_buffer("pos_weight", torch.tensor(float(pos_weight)), persistent=False)
+        self.pos_weight = pos_weight
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Scalar mean over the targets."""
-        truth = F.one_hot(targets, logits.shape[-1]).to(logits.dtype)
-        if logits.shape[-1] == 2:
-            logits, truth = logits[:, 1:] - logits[:, :1], truth[:, 1:]
-        each = F.binary_cross_entropy_with_logits(
-            logits, truth, pos_weight=self.pos_weight, reduction="none"
-        )
-        return each.sum(dim=-1).mean()
+        first = 1 if logits.shape[-1] == 2 else 0  # of two questions one answers the other
+        log_p = F.log_softmax(logits, dim=-1)
+        log_not = (-torch.expm1(log_p)).clamp(min=1e-12).log() if first == 0 else log_p.flip(-1)
+        truth = F.one_hot(targets, logits.shape[-1]).bool()
+        each = -torch.where(truth, self.pos_weight * log_p, log_not)
+        return each[:, first:].sum(dim=-1).mean()
