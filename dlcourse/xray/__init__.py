@@ -1,0 +1,1 @@
+"""Lab 2, chest X-rays: detect pneumothorax, and show why."""
