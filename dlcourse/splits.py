@@ -7,6 +7,7 @@ and of the groups' names, so that neither the order of the files nor the trainin
 import csv
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -36,7 +37,7 @@ class Fractions:
         """See `Split`."""
         if not (self.val > 0 and self.test > 0 and self.val + self.test < 1):
             raise InputError(f"val={self.val}, test={self.test}: both above 0, together below 1")
-        order = _shuffled(groups, self.split_seed, need=3)
+        order = shuffled_groups(groups, self.split_seed, need=3)
         num_test = min(max(1, round(self.test * len(order))), len(order) - 2)
         num_val = min(max(1, round(self.val * len(order))), len(order) - num_test - 1)
         test, val = set(order[:num_test]), set(order[num_test : num_test + num_val])
@@ -62,7 +63,7 @@ class Folds:
         if not 0 <= self.fold < self.folds:
             raise InputError(f"split.fold={self.fold}: choose 0 to {self.folds - 1}")
         need = 4 if self.folds == 2 else max(3, self.folds)
-        order = _shuffled(groups, self.split_seed, need=need)
+        order = shuffled_groups(groups, self.split_seed, need=need)
         test = order[self.fold :: self.folds]
         rest = [group for group in order if group not in set(test)]
         val = rest[: min(max(1, round(self.val * len(rest))), len(rest) - 1)]
@@ -94,6 +95,63 @@ class Listed:
         return [listed[name] for name in names]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Folders:
+    """As the folder says in which a file lies: train, val (or valid, validation), test."""
+
+    def assign(self, groups: Sequence[str], names: Sequence[str]) -> list[str]:
+        """See `Split`. A file in no such folder is an error."""
+        spellings = {TRAIN: TRAIN, "training": TRAIN, VAL: VAL, "valid": VAL, "validation": VAL}
+        spellings |= {TEST: TEST, "testing": TEST}
+        splits = []
+        for name in names:
+            inside = [spellings[p] for p in name.casefold().split("/")[:-1] if p in spellings]
+            if len(inside) != 1:
+                raise InputError(
+                    f"{name}: lies in no folder that names its split, or in several; one of "
+                    f"{', '.join(spellings)} is needed"
+                )
+            splits += inside
+        return splits
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileLists:
+    """As three text files say, a name on each line: with its folders, or without."""
+
+    train: str
+    val: str
+    test: str
+
+    def assign(self, groups: Sequence[str], names: Sequence[str]) -> list[str]:
+        """See `Split`. A file that no list names, or two do, is an error."""
+        listed = {split: names_listed(getattr(self, split)) for split in SPLITS}
+        splits = []
+        for name in names:
+            own = {name, name.rpartition("/")[2]}
+            found = [split for split in SPLITS if own & listed[split]]
+            if len(found) != 1:
+                where = (
+                    f"in the lists of {' and '.join(found)}" if found else "in none of the lists"
+                )
+                raise InputError(f"{name}: stands {where}; it has to stand in one")
+            splits += found
+        return splits
+
+
+def names_listed(file: str | Path) -> set[str]:
+    """The lines of a text file.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    try:
+        lines = Path(file).read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: not a readable list of file names ({error})") from error
+    return {line.strip() for line in lines} - {""}
+
+
 def connected_groups(keys: Sequence[Iterable[Hashable]]) -> list[int]:
     """Items that share any key, directly or through others, get the same number."""
     parent = list(range(len(keys)))
@@ -114,22 +172,35 @@ def connected_groups(keys: Sequence[Iterable[Hashable]]) -> list[int]:
 def check_no_leak(
     groups: Sequence[str], splits: Sequence[str], names: Sequence[str], *, what: str
 ) -> None:
-    """Stop when one group stands in two splits.
+    """Stop when a group stands in two splits.
 
     Raises:
-        InputError: Naming the pair, and `what` they share.
+        InputError: Naming the first pair, `what` they share, and the other groups.
     """
     first: dict[str, int] = {}
+    shared: dict[str, tuple[int, int]] = {}
     for item, group in enumerate(groups):
         other = first.setdefault(group, item)
         if splits[other] != splits[item]:
-            raise InputError(
-                f"leak: {names[other]!r} ({splits[other]}) and {names[item]!r} ({splits[item]}) "
-                f"share {what} {group!r}: put both into one split"
-            )
+            shared.setdefault(group, (other, item))
+    if not shared:
+        return
+    group, (one, other) = next(iter(shared.items()))
+    more = [repr(name) for name in shared][1:]
+    named = ", ".join(more[:5]) + (" ..." if len(more) > 5 else "")
+    raise InputError(
+        f"leak: {names[one]!r} ({splits[one]}) and {names[other]!r} ({splits[other]}) "
+        f"share {what} {group!r}: put both into one split"
+        + (f"; so do {len(more)} others: {named}" if more else "")
+    )
 
 
-def _shuffled(groups: Sequence[str], seed: int, *, need: int) -> list[str]:
+def shuffled_groups(groups: Sequence[str], seed: int, *, need: int) -> list[str]:
+    """The groups' names, each once, in an order that only the seed and the names decide.
+
+    Raises:
+        InputError: There are fewer than `need`.
+    """
     names = sorted(set(groups))
     if len(names) < need:
         raise InputError(f"{len(names)} groups to split, at least {need} are needed")

@@ -63,11 +63,12 @@ class Task(LightningModule):
         accuracy = (logits.detach().argmax(-1) == targets).float().mean()
         return {"loss": self.loss(logits, targets), "top1": accuracy}
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+    def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Update the validation metrics, and the loss under the same name as in training."""
         scored = self._evaluate(batch, self.val_metrics)
         if self.loss is not None and len(scored["targets"]):
             self.val_loss.update(scored["loss"], weight=len(scored["targets"]))
+        return scored
 
     def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Update the test metrics; hand what was scored to whoever makes the results."""

@@ -69,6 +69,7 @@ def build(config: DictConfig) -> "tuple[CourseData, Task]":
     import torch
     from lightning.pytorch import seed_everything
 
+    _check_lab(config)
     if config.threads:
         torch.set_num_threads(config.threads)
     data: CourseData = make(config.data)
@@ -86,6 +87,8 @@ def rebuild(run: "Run", *, checkpoint: str) -> "Task":
     from dlcourse.runs import load_weights
 
     config = run.config
+    if "weights" in config.net:  # what it began from may be gone, and the checkpoint has them all
+        config.net.weights = None
     task: Task = make(config.task, loss=None, optimizer=None, scheduler=None)
     load_weights(task, run.checkpoint(checkpoint))
     return task.eval()
@@ -114,6 +117,21 @@ def resumed(config: DictConfig) -> tuple[DictConfig, Path]:
                 f"change (it has {saved.steps})"
             )
     return saved, run.checkpoint(LAST)
+
+
+def _check_lab(config: DictConfig) -> None:
+    """Songs are nothing for a detector, nor radiographs for a predictor of notes."""
+    labs = {
+        key: str(config[key].get("_target_", "")).split(".")[1:2]
+        for key in ("task", "data")
+        if str(config[key].get("_target_", "")).startswith("dlcourse.")
+    }
+    if len(labs) == 2 and labs["task"] != labs["data"]:
+        raise InputError(
+            f"these data are of the lab {labs['data'][0]!r}, this task is of {labs['task'][0]!r}: "
+            f"begin with an experiment of one of them, experiment={labs['data'][0]}_..., and "
+            f"change its options"
+        )
 
 
 def _check_budget(config: DictConfig) -> None:
