@@ -1,0 +1,103 @@
+"""Weights that others publish, downloaded once: ImageNet's, and those of torchxrayvision."""
+
+import contextlib
+import re
+import sys
+import warnings
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchvision import models
+
+from dlcourse.errors import InputError
+from dlcourse.xray.weight_files import read_weights
+
+
+def torchvision_weights(name: str) -> dict[str, Tensor]:
+    """The best ImageNet weights that torchvision has for a network, from its cache or the network.
+
+    Raises:
+        InputError: They cannot be had; says where to put the file.
+    """
+    url = models.get_model_weights(name).DEFAULT.url
+    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
+    if not path.is_file():
+        digits = re.search(r"-([0-9a-f]{8,})\.", path.name)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(url, str(path), hash_prefix=digits and digits[1])
+        except (OSError, RuntimeError) as error:
+            raise _unreachable("imagenet", url, path, error) from error
+    return read_weights(path)
+
+
+def timm_weights(name: str) -> dict[str, Tensor]:
+    """The weights that timm has for a network; "resnet10t.c3_in1k" names one set of several.
+
+    Raises:
+        InputError: There are none, or they cannot be had.
+    """
+    timm = imported_timm()
+    if not timm.models.is_model_pretrained(name):
+        raise InputError(f"net.weights=imagenet: timm has none for {name}; net.weights=null")
+    try:
+        return timm.create_model(name, pretrained=True, num_classes=0).state_dict()
+    except Exception as error:  # the hub's client raises many kinds
+        config = timm.get_pretrained_cfg(name)
+        url = config.url or f"https://huggingface.co/{config.hf_hub_id}"
+        raise _unreachable("imagenet", url, None, error) from error
+
+
+def xrv_weights(name: str, *, normalise: Any) -> dict[str, Tensor]:
+    """A DenseNet-121 of torchxrayvision, trained on grey chest X-rays of -1024..1024.
+
+    The package unpickles its file, which could run code; whoever installs it trusts its authors.
+
+    Args:
+        name: "nih".
+        normalise: The network's, which has to be "xrv".
+
+    Raises:
+        InputError: Another normalisation, no package, or a file that cannot be had or read.
+    """
+    if normalise != "xrv":
+        raise InputError(f"net.weights={name}: was trained with other inputs: net.normalise=xrv")
+    try:
+        with warnings.catch_warnings():  # its import silences everybody's
+            import torchxrayvision as xrv
+    except ImportError as error:
+        raise InputError(
+            f"net.weights={name} needs torchxrayvision: pip install 'dlcourse[xrv]'"
+        ) from error
+    key = f"densenet121-res224-{name}"
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # it reports its download
+            weights = xrv.models.DenseNet(weights=key).state_dict()
+    except Exception as error:  # whatever its download raises
+        url = xrv.models.model_urls[key]["weights_url"]
+        path = Path(xrv.utils.get_cache_dir()) / url.rpartition("/")[2]
+        raise _unreachable(name, url, path, error) from error
+    weights.pop("op_threshs", None)  # the findings' thresholds
+    return weights
+
+
+def imported_timm() -> ModuleType:
+    """The module timm.
+
+    Raises:
+        InputError: It is not installed.
+    """
+    try:
+        import timm
+    except ImportError as error:
+        raise InputError("net=timm needs timm: pip install 'dlcourse[timm]'") from error
+    return timm
+
+
+def _unreachable(name: str, url: str, path: Path | None, error: Exception) -> InputError:
+    line = str(error).strip().partition("\n")[0] or type(error).__name__
+    advice = f"put the file at {path}" if path else "give a copy of it as net.weights=<file>"
+    return InputError(f"net.weights={name}: {url} cannot be had ({line}): {advice}")
