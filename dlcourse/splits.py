@@ -105,13 +105,14 @@ class Folders:
         spellings |= {TEST: TEST, "testing": TEST}
         splits = []
         for name in names:
-            inside = [spellings[p] for p in name.casefold().split("/")[:-1] if p in spellings]
-            if len(inside) != 1:
+            folders = name.casefold().split("/")[:-1]
+            found = {spellings[folder] for folder in folders if folder in spellings}
+            if len(found) != 1:
                 raise InputError(
-                    f"{name}: lies in no folder that names its split, or in several; one of "
-                    f"{', '.join(spellings)} is needed"
+                    f"{name}: {'several' if found else 'none'} of its folders name a split; one "
+                    f"of {', '.join(spellings)} is needed"
                 )
-            splits += inside
+            splits += found
         return splits
 
 
@@ -175,7 +176,7 @@ def check_no_leak(
     """Stop when a group stands in two splits.
 
     Raises:
-        InputError: Naming the first pair, `what` they share, and the other groups.
+        InputError: Naming a pair, `what` they share, and how many such groups there are.
     """
     first: dict[str, int] = {}
     shared: dict[str, tuple[int, int]] = {}
@@ -186,12 +187,11 @@ def check_no_leak(
     if not shared:
         return
     group, (one, other) = next(iter(shared.items()))
-    more = [repr(name) for name in shared][1:]
-    named = ", ".join(more[:5]) + (" ..." if len(more) > 5 else "")
+    named = ", ".join(repr(name) for name in [*shared][:5]) + (", ..." if len(shared) > 5 else "")
     raise InputError(
         f"leak: {names[one]!r} ({splits[one]}) and {names[other]!r} ({splits[other]}) "
         f"share {what} {group!r}: put both into one split"
-        + (f"; so do {len(more)} others: {named}" if more else "")
+        + (f"; {len(shared)} are in several: {named}" if len(shared) > 1 else "")
     )
 
 

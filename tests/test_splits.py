@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from dlcourse.errors import InputError
 from dlcourse.splits import (
     SPLITS,
+    FileLists,
+    Folders,
     Folds,
     Fractions,
     Listed,
@@ -148,10 +150,102 @@ def test_a_bad_list_is_an_error_that_names_it(
     assert str(caught.value).startswith(str(path))
 
 
+@pytest.mark.parametrize(
+    ("name", "split"),
+    {
+        "train/a.png": "train",
+        "Training/x/a.png": "train",
+        "corpus/val/1/a.png": "val",
+        "valid/a.png": "val",
+        "VALIDATION/a.png": "val",
+        "a/b/test/a.png": "test",
+        "testing/test/a.png": "test",
+        "trainer/test/train.png": "test",
+    }.items(),
+)
+def test_folders_name_the_split_of_their_files(name: str, split: str) -> None:
+    assert Folders().assign(["g"], [name]) == [split]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    {
+        "train.png": "train.png: none of its folders name a split; one of train, training, val",
+        "data/a.png": "a.png: none of its",
+        "train/test/a.png": "a.png: several of its folders",
+    }.items(),
+)
+def test_a_file_in_no_such_folder_is_an_error(name: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Folders().assign(["g", "g"], ["train/b.png", name])
+
+
+def write_lists(folder: Path, **names: list[str]) -> FileLists:
+    for split in SPLITS:
+        (folder / f"{split}.txt").write_text("\n".join([*names.get(split, []), "", " "]))
+    return FileLists(**{split: str(folder / f"{split}.txt") for split in SPLITS})
+
+
+def test_file_lists_are_followed_with_folders_or_without(tmp_path: Path) -> None:
+    wanted = by_name(Folds(fold=2))
+    own = {split: [n for n, s in wanted.items() if s == split] for split in SPLITS}
+    split = write_lists(tmp_path, **own)
+    assert by_name(split) == wanted
+    assert split.assign(GROUPS, [f"a/b/{name}" for name in NAMES]) == [*wanted.values()]
+    split = write_lists(tmp_path, train=["a/x"], val=["b/x"], test=["y"])
+    assert split.assign(["", "", ""], ["b/x", "a/x", "a/y"]) == ["val", "train", "test"]
+
+
+def test_a_file_of_no_list_or_of_two_is_an_error(tmp_path: Path) -> None:
+    split = write_lists(tmp_path, train=["x", "y"], test=["y", "z"])
+    with pytest.raises(InputError, match="a/w: stands in none of the lists"):
+        split.assign(["", ""], ["x", "a/w"])
+    with pytest.raises(InputError, match="y: stands in the lists of train and test"):
+        split.assign(["", ""], ["x", "y"])
+    (tmp_path / "val.txt").write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match=r"val\.txt: not a readable list of file names"):
+        split.assign([""], ["x"])
+
+
 def test_a_leak_names_the_pair_and_what_they_share() -> None:
     check_no_leak(["a", "b", "a"], ["train", "val", "train"], ["1", "2", "3"], what="the song")
     with pytest.raises(InputError, match=r"'1' \(train\) and '3' \(val\) share the song 'a'"):
         check_no_leak(["a", "b", "a"], ["train", "val", "val"], ["1", "2", "3"], what="the song")
+
+
+@pytest.mark.parametrize(
+    ("groups", "ending"),
+    [
+        ("a", "into one split"),
+        ("ab", "; 2 are in several: 'a', 'b'"),
+        ("abcde", "; 5 are in several: 'a', 'b', 'c', 'd', 'e'"),
+        ("gfedcba", "; 7 are in several: 'g', 'f', 'e', 'd', 'c', ..."),
+    ],
+)
+def test_several_leaks_are_counted_and_five_are_named(groups: str, ending: str) -> None:
+    names = [str(i) for i in range(2 * len(groups) + 2)]
+    splits = ["train"] * len(groups) + ["test"] * len(groups) + ["val"] * 2
+    with pytest.raises(InputError) as caught:
+        check_no_leak([*groups, *groups, groups[0], "alone"], splits, names, what="the song")
+    assert str(caught.value).endswith(ending)
+
+
+def test_published_folders_that_share_patients_are_refused() -> None:
+    """1,000 radiographs in their author's folders; a name begins with its patient."""
+    root = Path(__file__).resolve().parents[2] / "shared/data/nih1000_64"
+    names = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.png"))
+    if not names:
+        pytest.skip("no nih1000_64 beside the repository")
+    patients = [Path(name).name.split("_")[0] for name in names]
+    splits = Folders().assign(patients, names)
+    shared = sorted(straddling(patients, splits))
+    assert set(splits) == set(SPLITS)
+    assert shared
+    with pytest.raises(InputError, match=f"{len(shared)} are in several: '") as caught:
+        check_no_leak(patients, splits, names, what="the patient")
+    named = str(caught.value).split("several: ")[1].removesuffix(", ...").split(", ")
+    assert len(named) == min(5, len(shared))
+    assert {name.strip("'") for name in named} <= set(shared)
 
 
 @given(keys=st.lists(st.sets(st.integers(0, 25), max_size=4), max_size=15))

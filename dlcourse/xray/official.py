@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dlcourse.errors import InputError
-from dlcourse.splits import TEST, TRAIN, VAL, names_listed, shuffled_groups
+from dlcourse.splits import TEST, TRAIN, VAL, check_no_leak, names_listed, shuffled_groups
 
 TRAIN_VAL_LIST, TEST_LIST = "train_val_list.txt", "test_list.txt"
 MD5 = {
@@ -17,7 +17,7 @@ MD5 = {
 
 @dataclass(frozen=True, kw_only=True)
 class Official:
-    """See `splits.Split`.
+    """See `splits.Split`; images are found in the lists by their base name.
 
     Args:
         val: Share of the patients of train_val_list.txt that choose the model.
@@ -38,30 +38,43 @@ class Official:
         """See `Split`.
 
         Raises:
-            InputError: A list is missing or is another than the published; an image stands in
-                neither, or in both.
+            InputError: A list is missing, or is another than the published; an image stands in
+                neither, or in both; a patient has images in both.
         """
-        test, rest = (self._names(file) for file in (TEST_LIST, TRAIN_VAL_LIST))
-        bases = [Path(name).name for name in names]
-        for base in bases:
-            if (base in test) == (base in rest):
-                found = "both" if base in test else "neither"
-                raise InputError(f"{base}: stands in {found} of {TEST_LIST} and {TRAIN_VAL_LIST}")
-        others = [g for g, base in zip(groups, bases, strict=True) if base in rest]
+        if not 0 < self.val < 1:
+            raise InputError(f"split.val={self.val}: above 0 and below 1")
+        listed = self._listed([Path(name).name for name in names])
+        check_no_leak(groups, listed, names, what="the patient")
+        others = [g for g, file in zip(groups, listed, strict=True) if file == TRAIN_VAL_LIST]
         order = shuffled_groups(others, self.split_seed, need=2)
         val = set(order[: min(max(1, round(self.val * len(order))), len(order) - 1)])
         return [
-            TEST if base in test else VAL if group in val else TRAIN
-            for group, base in zip(groups, bases, strict=True)
+            TEST if file == TEST_LIST else VAL if group in val else TRAIN
+            for group, file in zip(groups, listed, strict=True)
         ]
 
+    def _listed(self, names: Sequence[str]) -> list[str]:
+        """Which of the two files names each image."""
+        test, rest = (self._names(file) for file in (TEST_LIST, TRAIN_VAL_LIST))
+        for name in names:
+            if (name in test) == (name in rest):
+                found = "both" if name in test else "neither"
+                raise InputError(
+                    f"{name}: stands in {found} of {TEST_LIST} and {TRAIN_VAL_LIST} of "
+                    f"{self.folder}; it has to stand in one"
+                )
+        return [TEST_LIST if name in test else TRAIN_VAL_LIST for name in names]
+
     def _names(self, file: str) -> set[str]:
-        path = Path(self.folder or ".") / file
-        names = names_listed(path)
-        found = hashlib.md5(path.read_bytes()).hexdigest()
+        if self.folder is None or not (path := Path(self.folder) / file).is_file():
+            raise InputError(
+                f"{self.folder or 'split=official'}: no {file} here; split.folder=<folder> says "
+                f"where {TRAIN_VAL_LIST} and {TEST_LIST} are"
+            )
+        found = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
         if self.verify and found != MD5[file]:
             raise InputError(
-                f"{path}: is not the published list (md5 {found}, expected {MD5[file]}); "
+                f"{path}: is not the published list (MD5 {found}, expected {MD5[file]}); "
                 f"split.verify=false takes lists of one's own"
             )
-        return names
+        return names_listed(path)

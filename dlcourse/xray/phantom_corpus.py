@@ -12,7 +12,8 @@ from dlcourse.errors import InputError
 from dlcourse.files import written_whole
 from dlcourse.xray.archive import BOX_FILE, FRAME, INDEX_FILES, MASK_FOLDER, NOTES_FILE
 from dlcourse.xray.official import TEST_LIST, TRAIN_VAL_LIST
-from dlcourse.xray.phantom import PLACES, SIDES, Anatomy, Exposure, Rim, draw_phantom
+from dlcourse.xray.phantom import draw_phantom
+from dlcourse.xray.phantom_anatomy import PLACES, SIDES, Anatomy, Exposure, Rim
 from dlcourse.xray.studies import NO_FINDING, PNEUMOTHORAX
 
 CONFOUNDERS = ("none", "balanced", "biased")
@@ -21,9 +22,9 @@ INDEX_HEADER = ("Image Index", "Finding Labels", "Follow-up #", "Patient ID", "P
 INDEX_HEADER += ("Patient Gender", "View Position", "OriginalImage[Width", "Height]")
 INDEX_HEADER += ("OriginalImagePixelSpacing[x", "y]")
 BOX_HEADER = ("Image Index", "Finding Label", "Bbox [x", "y", "w", "h]", "", "", "")
-NOTES_HEADER = ("Image Index", "drain", "marker", "side", "place", "rim")
+NOTES_HEADER = ("Image Index", "drain", "marker", "side", "place", "collapse")
 SICK, SHOWN = 0.5, 0.75  # share of patients with a pneumothorax; of their images that show it
-THINNEST, THICKEST = 0.1, 0.26  # of the rim, in fractions of the image
+LEAST, MOST = 0.3, 0.75  # collapse: shares of the way to the hilum
 LARGE_HEART = 1.35
 PIXEL_MM = 0.143
 
@@ -109,8 +110,8 @@ def _sitter(number: int, seed: int) -> _Sitter:
 def _draw(sitter: _Sitter, number: int, folder: Path, *, seed: int, size: int, bias: str) -> _Row:
     rng = np.random.default_rng([seed, sitter.number, number + 1])
     shown = sitter.sick and bool(rng.random() < SHOWN)
-    thickness = THINNEST + (THICKEST - THINNEST) * rng.beta(1.3, 1.8)
-    rim = Rim(sitter.side, sitter.place, float(thickness)) if shown else None
+    collapse = LEAST + (MOST - LEAST) * rng.beta(1.3, 1.8)
+    rim = Rim(sitter.side, sitter.place, float(collapse)) if shown else None
     exposure = _exposure(rng, shown=shown, bias=bias)
     pixels, mask = draw_phantom(
         sitter.anatomy, exposure, rim, seed=[seed, sitter.number, number + 1, 1], size=size
@@ -123,7 +124,7 @@ def _draw(sitter: _Sitter, number: int, folder: Path, *, seed: int, size: int, b
         name, _findings(exposure, shown=shown), number, sitter.number, sitter.age + number // 2,
         sitter.sex, "AP" if exposure.ap else "PA", size, size, PIXEL_MM, PIXEL_MM,
     )  # fmt: skip
-    where = (rim.side, rim.place, f"{rim.thickness:.3f}") if rim is not None else ("", "", "")
+    where = (rim.side, rim.place, f"{rim.collapse:.3f}") if rim is not None else ("", "", "")
     notes = (name, *("yes" if x else "no" for x in (exposure.drain, exposure.marker)), *where)
     return _Row(name, sitter.number, index, notes, None if rim is None else _box(mask))
 

@@ -31,16 +31,14 @@ class Subset:
         if self.positives is None and self.negatives is None:
             return list(studies)
         usable = [study for study in studies if not study.reason]
-        kept = set()
-        for wanted, kind in ((self.positives, True), (self.negatives, False)):
-            of_kind = [study for study in usable if study.has(self.finding) == kind]
-            if wanted is None:
-                wanted = len(of_kind)
-            if not 0 < wanted <= len(of_kind):
-                name = "positives" if kind else "negatives"
+        kept = set[str]()
+        for wanted, kind in ((self.positives, "with"), (self.negatives, "without")):
+            of_kind = [study for study in usable if study.has(self.finding) == (kind == "with")]
+            if wanted is not None and not 0 < wanted <= len(of_kind):
+                name = "positives" if kind == "with" else "negatives"
                 raise InputError(
-                    f"data.subset.{name}={wanted}: choose 1 to {len(of_kind)}, as many images are "
-                    f"{'' if kind else 'not '}{self.finding} here"
+                    f"data.subset.{name}={wanted}: {len(of_kind)} images {kind} {self.finding} are "
+                    f"here; choose 1 to that many, or null for all"
                 )
             kept |= {study.file for study in self._in_order(of_kind)[:wanted]}
         return [

@@ -23,7 +23,7 @@ def detector(findings: list[str], **options: object) -> PneumothoraxDetector:
     torch.manual_seed(0)
     parts = {"loss": nn.CrossEntropyLoss(), "optimizer": None, "scheduler": None, "seed": 0}
     metrics = {"nll": MeanNLL(), "auroc": partial(AUROC)}
-    net = partial(small, channels=[4, 8])
+    net = partial(small, channels=[4, 8], kernels=[3, 1])
     parts |= {"net": net, "findings": findings, "metrics": metrics}
     return PneumothoraxDetector(**parts | options).eval()
 

@@ -1,0 +1,70 @@
+"""Whether of the images that are called 20 % likely one in five is a positive.
+
+Sources: Brier, Verification of forecasts, 1950; Guo et al., On calibration of modern neural
+networks, ICML 2017 (the expected calibration error).
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Reliability:
+    """Bins of similar probability, those without an image left out; all arrays (B,).
+
+    Attributes:
+        low: Where each bin begins.
+        high: Where it ends.
+        images: How many are in it.
+        mean: Mean predicted probability.
+        observed: Share of positives.
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+    images: np.ndarray
+    mean: np.ndarray
+    observed: np.ndarray
+
+    @property
+    def ece(self) -> float:
+        """Expected calibration error: mean distance of what is predicted from what is seen."""
+        gaps = np.abs(self.mean - self.observed)
+        return float((self.images * gaps).sum() / self.images.sum())
+
+
+def reliability(
+    y_true: np.ndarray,
+    probabilities: np.ndarray,
+    *,
+    bins: int = 10,
+    kind: Literal["equal mass", "equal width"] = "equal mass",
+) -> Reliability:
+    """Sort images into bins by what is predicted.
+
+    Args:
+        y_true: (N,) 1 or True for a positive; at least one image.
+        probabilities: (N,) in 0..1.
+        bins: How many at most; equal probabilities always stand in the same bin.
+        kind: Bins of as many images each, which suits rare findings; or [0, .1], (.1, .2], ...
+    """
+    truths, predicted = np.asarray(y_true, float), np.asarray(probabilities, float)
+    if kind == "equal mass":
+        edges = np.quantile(predicted, np.linspace(0, 1, bins + 1))
+    else:
+        edges = np.linspace(0, 1, bins + 1)
+    place = np.searchsorted(edges[1:-1], predicted)
+    images = np.bincount(place, minlength=bins)
+    full = images > 0
+    mean, observed = (
+        np.bincount(place, weights=values, minlength=bins)[full] / images[full]
+        for values in (predicted, truths)
+    )
+    return Reliability(edges[:-1][full], edges[1:][full], images[full], mean, observed)
+
+
+def brier(y_true: np.ndarray, probabilities: np.ndarray) -> float:
+    """Brier score: mean squared distance of the probability from what is true; 0 is best."""
+    return float(np.mean((np.asarray(probabilities, float) - np.asarray(y_true, float)) ** 2))
