@@ -3,7 +3,8 @@
 A patient's `Anatomy` gives the outlines: body, lungs, heart, diaphragm, ribs, clavicles. An image
 adds what differs from one exposure to the next. A pneumothorax is air between lung and chest wall:
 a rim without vessels, a little darker, behind a thin bright line, the pleura of the collapsed lung.
-The ribs go on through it, and so do skin folds, lines that are none of it.
+The ribs go on through it. Skin folds are lines that are none of it; emphysema is a dark place
+without vessels that has no such line.
 
 Points are (x, y) in fractions of the image from its top left corner; the patient's right is on the
 left. Brightness is in grey values of a well-exposed image, 0 black to 255 white.
@@ -21,9 +22,9 @@ from dlcourse.xray.phantom_anatomy import (
     lung_outline,
 )
 from dlcourse.xray.phantom_canvas import Canvas
-from dlcourse.xray.phantom_parts import bones, foreign, soft_parts, vessels
+from dlcourse.xray.phantom_parts import bones, bulla, foreign, soft_parts, vessels
 
-PLEURA, RIM = 24.0, -18.0  # grey values: the line of the lung's edge; air without vessels
+PLEURA, RIM = 20.0, -14.0  # grey values: the line of the lung's edge; air without vessels
 
 
 def draw_phantom(
@@ -54,8 +55,9 @@ def draw_phantom(
         line = canvas.stroked([pleura], 0.007) * inside[rim.side]
         marked = air + canvas.stroked([pleura], 0.016) * inside[rim.side]
     image = soft_parts(canvas, anatomy, exposure, inside)
-    image += vessels(canvas, lungs, rng) * np.maximum(*inside.values()) * (1 - air)
-    image += RIM * air + PLEURA * line
+    lung, empty = np.maximum(*inside.values()), bulla(canvas, lungs, exposure, rng)
+    image += vessels(canvas, lungs, rng) * lung * (1 - np.maximum(air, empty))
+    image += RIM * np.maximum(air, empty * lung) + PLEURA * line
     image += bones(canvas, anatomy)
     image += foreign(canvas, lungs, exposure, rng)
     return _exposed(image, exposure, rng), marked > 0.5

@@ -58,12 +58,14 @@ class Exposure:
         ap: Taken from the front, lying: a larger heart, higher domes, less contrast.
         heart: Factor of its width; above 1.35 it is too large.
         effusion: Height of fluid in the angle of one lung, in fractions of the image; 0: none.
+        emphysema: A part of a lung is dark and poor in vessels, with no line about it.
         drain: A chest tube. marker: A metal letter. Both on a side that says nothing.
     """
 
     ap: bool = False
     heart: float = 1.0
     effusion: float = 0.0
+    emphysema: bool = False
     drain: bool = False
     marker: bool = False
 

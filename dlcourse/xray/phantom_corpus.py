@@ -24,7 +24,7 @@ INDEX_HEADER += ("OriginalImagePixelSpacing[x", "y]")
 BOX_HEADER = ("Image Index", "Finding Label", "Bbox [x", "y", "w", "h]", "", "", "")
 NOTES_HEADER = ("Image Index", "drain", "marker", "side", "place", "collapse")
 SICK, SHOWN = 0.5, 0.75  # share of patients with a pneumothorax; of their images that show it
-LEAST, MOST = 0.3, 0.75  # collapse: shares of the way to the hilum
+LEAST, MOST = 0.22, 0.7  # collapse: shares of the way to the hilum
 LARGE_HEART = 1.35
 PIXEL_MM = 0.143
 
@@ -137,16 +137,20 @@ def _exposure(rng: np.random.Generator, *, shown: bool, bias: str) -> Exposure:
         ap=bool(rng.random() < (0.42 if shown else 0.36)),
         heart=float(heart),
         effusion=float(rng.uniform(0.05, 0.14)) if wet else 0.0,
+        emphysema=bool(rng.random() < 0.2),
         drain=bool(rng.random() < drain),
         marker=bool(rng.random() < (0.0 if bias == "none" else 0.6)),
     )
 
 
 def _findings(exposure: Exposure, *, shown: bool) -> str:
-    names = ["Cardiomegaly"] * (exposure.heart > LARGE_HEART) + ["Effusion"] * (
-        exposure.effusion > 0
-    )
-    return "|".join(names + [PNEUMOTHORAX] * shown) or NO_FINDING
+    seen = {
+        "Cardiomegaly": exposure.heart > LARGE_HEART,
+        "Effusion": exposure.effusion > 0,
+        "Emphysema": exposure.emphysema,
+        PNEUMOTHORAX: shown,
+    }
+    return "|".join(name for name, there in seen.items() if there) or NO_FINDING
 
 
 def _box(mask: np.ndarray) -> tuple[float, ...]:

@@ -66,6 +66,20 @@ def vessels(canvas: Canvas, lungs: dict[str, Points], rng: np.random.Generator) 
     return VESSEL * canvas.stroked(lines, widths, levels=levels)
 
 
+def bulla(
+    canvas: Canvas, lungs: dict[str, Points], exposure: Exposure, rng: np.random.Generator
+) -> np.ndarray:
+    """Where emphysema has taken the vessels (S, S) of 0 to 1: a soft ellipse at a lung's wall."""
+    side, along = SIDES[rng.integers(2)], rng.integers(10, 40)
+    width, height = rng.uniform(0.05, 0.1), rng.uniform(0.1, 0.17)
+    if not exposure.emphysema:
+        return np.zeros((canvas.size, canvas.size), dtype=np.float32)
+    a = np.linspace(0, 2 * np.pi, 40)
+    centre = lungs[side][along] * [0.75, 1.0] + [0.125, 0.0]
+    ellipse = centre + np.stack([width * np.cos(a), height * np.sin(a)], axis=1)
+    return canvas.filled(ellipse, blur=0.012)
+
+
 def bones(canvas: Canvas, anatomy: Anatomy) -> np.ndarray:
     """Ribs, at the back and in front, and clavicles."""
     back, front, x = [], [], np.linspace(0, 1, 24)

@@ -1,0 +1,170 @@
+"""Why a network says what it says, from a run folder: what scripts/explain.py calls."""
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from omegaconf import DictConfig
+
+from dlcourse.errors import InputError
+
+if TYPE_CHECKING:
+    from dlcourse.runs import Run
+    from dlcourse.xray.detector import PneumothoraxDetector
+    from dlcourse.xray.predictions import Predictions
+
+log = logging.getLogger(__name__)
+
+
+def explain(config: DictConfig) -> Path:
+    """Maps, evaluation and failure atlas of a split or of any files, or an exported network.
+
+    Returns:
+        The page, or the exported file.
+
+    Raises:
+        InputError: No such run, checkpoint, split or file; options that cannot be.
+    """
+    import torch
+
+    from dlcourse.runs import open_run
+    from dlcourse.training import rebuild
+
+    run = open_run(config.run)
+    if "xray" not in run.config.task._target_:
+        raise InputError(f"{run.folder}: a run of the music lab; scripts/generate.py is for it")
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    module = rebuild(run, checkpoint=config.checkpoint)
+    if config.export is not None:
+        return _export(module, run, Path(config.export))
+    now = f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}"
+    folder = Path(config.output or run.folder / "explained" / now)
+    page = (_explain_split if config.images is None else _explain_files)(
+        config, run, module, folder
+    )
+    log.info("%s", page)
+    return page
+
+
+def _explain_split(
+    config: DictConfig, run: "Run", module: "PneumothoraxDetector", folder: Path
+) -> Path:
+    from dlcourse.splits import SPLITS, TRAIN, VAL
+    from dlcourse.training import make
+    from dlcourse.xray.callbacks import predict_split
+    from dlcourse.xray.predictions import shown_finding
+    from dlcourse.xray.report import THRESHOLD, threshold_of, write_evaluation, write_failures
+
+    if config.split not in SPLITS:
+        raise InputError(f"split={config.split}: choose one of {', '.join(SPLITS)}")
+    finding = shown_finding(module.findings, config.finding)
+    data = make(run.config.data)
+    data.prepare_data()
+    data.setup()
+    val = predict_split(module, data, VAL)
+    seen = val if config.split == VAL else predict_split(module, data, config.split)
+    title = f"{config.split} of {run.folder.name}"
+    write_evaluation(folder, seen, val, data.studies(TRAIN), finding=finding, title=title)
+    if config.faithfulness:
+        _faithfulness(folder, module, seen, finding, images=config.faithfulness)
+    return write_failures(
+        folder, seen, finding=finding, threshold=threshold_of(val, finding), most=config.most,
+        title=f"Failure atlas: {title}", command=_command(config),
+        facts=_facts(config, run) | {"split": config.split, "threshold": THRESHOLD},
+    )  # fmt: skip
+
+
+def _explain_files(
+    config: DictConfig, run: "Run", module: "PneumothoraxDetector", folder: Path
+) -> Path:
+    import numpy as np
+
+    from dlcourse.xray.images import read_image
+    from dlcourse.xray.predictions import predict, shown_finding
+    from dlcourse.xray.report import write_failures, write_scores
+    from dlcourse.xray.studies import Study
+
+    names = [config.images] if isinstance(config.images, str) else list(config.images)
+    if not names:
+        raise InputError("images=[]: name at least one file")
+    images = np.stack([read_image(name, size=run.config.data.size) for name in names])
+    studies = [Study(str(name), Path(name), patient="") for name in names]
+    finding = shown_finding(module.findings, config.finding)
+    seen = predict(module.net, studies, lambda part: images[part], findings=module.findings)
+    threshold, origin = _threshold_of_run(run)
+    write_scores(seen, folder / "scores.csv", threshold=threshold)
+    return write_failures(
+        folder, seen, finding=finding, threshold=threshold, most=config.most,
+        title=f"{len(names)} images, {run.folder.name}", command=_command(config),
+        facts=_facts(config, run) | {"threshold": origin},
+    )  # fmt: skip
+
+
+def _threshold_of_run(run: "Run") -> tuple[float, str]:
+    """That which the run's evaluation chose on validation, and where it is from."""
+    import json
+
+    path = run.folder / "evaluation.json"
+    try:
+        points = json.loads(path.read_text(encoding="utf-8"))["operating_points"]
+        chosen = next(p["threshold"] for p in points if p["rule"] == "youden")
+    except (OSError, ValueError, KeyError, StopIteration):
+        chosen = None
+    if chosen is None:
+        return 0.5, "0.5: the run has no evaluation yet"
+    return float(chosen), "chosen on the run's validation split (Youden)"
+
+
+def _faithfulness(
+    folder: Path, module: "PneumothoraxDetector", seen: "Predictions", finding: str, *, images: int
+) -> None:
+    """Insertion, deletion and the randomisation check on positives, as `faithfulness.json`."""
+    import numpy as np
+    import torch
+
+    from dlcourse.files import write_json
+    from dlcourse.xray.faithfulness import pixel_order_areas
+    from dlcourse.xray.localisation_report import patient_mean
+    from dlcourse.xray.model_randomisation import randomisation_check
+
+    place = seen.findings.index(finding)
+    p = seen.probabilities[:, place]
+    items = np.argsort(-p, kind="stable")[:images]
+    batch = torch.from_numpy(np.stack([seen.image(i) for i in items]))[:, None]
+    maps = torch.from_numpy(seen.evidence(finding)[items])
+    areas = pixel_order_areas(
+        module.net, batch, maps, generator=torch.Generator().manual_seed(0), finding=place
+    )
+    patients = [seen.studies[i].patient for i in items]
+    means = {name: patient_mean(np.asarray(v), patients) for name, v in vars(areas).items()}
+    check = [vars(row) for row in randomisation_check(module.net, batch, seed=0, finding=place)]
+    about = "areas under the probability as pixels are deleted or inserted in the map's order"
+    write_json(
+        folder / "faithfulness.json",
+        {"images": len(items), "what": about, "areas": means, "randomisation": check},
+    )
+    log.info("%s", folder / "faithfulness.json")
+
+
+def _export(module: "PneumothoraxDetector", run: "Run", path: Path) -> Path:
+    from dlcourse.xray.export import WithMaps, export
+
+    export(WithMaps(module.net), path, size=run.config.data.size)
+    log.info(
+        "%s: images (N, 1, %d, %d) uint8 -> logits and maps", path, *[run.config.data.size] * 2
+    )
+    return path
+
+
+def _facts(config: DictConfig, run: "Run") -> dict[str, object]:
+    return {"run": run.folder, "checkpoint": config.checkpoint}
+
+
+def _command(config: DictConfig) -> str:
+    from hydra.core.hydra_config import HydraConfig
+
+    overrides: Sequence[str] = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
+    return " ".join(["python scripts/explain.py", *(overrides or [f"run={config.run}"])])

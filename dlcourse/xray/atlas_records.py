@@ -1,0 +1,157 @@
+"""What the failure atlas knows of each image: its outcome, how wrong it is, where its map peaks.
+
+Shape legend: C classes, H W image pixels, h w feature-map cells.
+"""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import numpy as np
+import torch
+from torch.nn.functional import interpolate
+
+from dlcourse.xray.cam import evidence, upsample
+from dlcourse.xray.images import read_image, resized
+from dlcourse.xray.localisation import truth_mask
+from dlcourse.xray.studies import Study
+
+OUTCOMES = ("TP", "FP", "FN", "TN", "-")  # the last where there is no label
+_SURE = 1e-12  # a probability no closer to 0 or 1, whose log-odds would be infinite
+
+
+@dataclass(frozen=True, eq=False)
+class AtlasEntry:
+    """One radiograph of the atlas, as the network saw it and what it said.
+
+    Attributes:
+        study: Its labels, boxes, mask and side facts.
+        image: (H, W) uint8.
+        probability: Of the finding.
+        cams: (C, h, w) float32, what each cell adds to each class's logit.
+        label: 1 with the finding, 0 without, None where nobody knows.
+    """
+
+    study: Study
+    image: np.ndarray
+    probability: float
+    cams: np.ndarray
+    label: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """An entry and what follows from it.
+
+    Attributes:
+        stem: What the names of its pictures begin with.
+        outcome: One of `OUTCOMES`.
+        wrongness: See `wrongness`.
+        evidence: (h, w) contributions to the log-odds of the finding.
+        mask: (H, W) true where the finding was outlined; None without such a mask.
+        peak: The evidence at its maximum, in the size of the image.
+        x: Of the maximum, a fraction of the image's width; None for a map that is flat.
+        y: As a fraction of its height.
+        inside: Whether the maximum lies in the mask or, without one, in a box of the finding;
+            None where neither was marked or the map is flat.
+    """
+
+    entry: AtlasEntry
+    stem: str
+    outcome: str
+    wrongness: float
+    evidence: np.ndarray
+    mask: np.ndarray | None
+    peak: float
+    x: float | None
+    y: float | None
+    inside: bool | None
+
+
+def atlas_records(
+    entries: Sequence[AtlasEntry], *, finding: str, threshold: float, index: int
+) -> list[Record]:
+    """Work out everything that is shown beside the pictures, in the order of the entries."""
+    return [
+        _record(entry, number, finding=finding, threshold=threshold, index=index)
+        for number, entry in enumerate(entries, start=1)
+    ]
+
+
+def outcome(probability: float, label: int | None, *, threshold: float) -> str:
+    """TP, FP, FN or TN; "-" without a label. The threshold itself is positive."""
+    if label is None:
+        return "-"
+    positive = probability >= threshold
+    return ("T" if positive == bool(label) else "F") + ("P" if positive else "N")
+
+
+def wrongness(probability: float, label: int | None, *, threshold: float) -> float:
+    """How far beyond the threshold the wrong way, in log-odds; below 0 where it is right.
+
+    Differences of log-odds, because thresholds of rare findings lie near 0, where a difference of
+    probabilities would make every false alarm look worse than every miss. -inf without a label.
+    """
+    if label is None:
+        return -math.inf
+    beyond = _log_odds(probability) - _log_odds(threshold)
+    return -beyond if label else beyond
+
+
+def _log_odds(probability: float) -> float:
+    sure = min(max(float(probability), _SURE), 1 - _SURE)
+    return math.log(sure) - math.log1p(-sure)
+
+
+def safe_stem(number: int, file: str) -> str:
+    """A name for pictures that no file system, link or shell trips over; unique by its number."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", PurePosixPath(file).stem).strip("-._")
+    return f"{number:04d}-{plain[:60]}" if plain else f"{number:04d}"
+
+
+def same_finding(one: str, other: str) -> bool:
+    """Whether two spellings name one finding: "Pleural_Thickening", "pleural thickening"."""
+    return one.replace("_", " ").casefold() == other.replace("_", " ").casefold()
+
+
+def _record(
+    entry: AtlasEntry, number: int, *, finding: str, threshold: float, index: int
+) -> Record:
+    cams = torch.from_numpy(np.asarray(entry.cams, np.float32))[None]
+    cells = evidence(cams, finding=index)  # (1, h, w)
+    large = upsample(cells[None], entry.image.shape)[0, 0].numpy()
+    mask = None if entry.study.mask is None else _outlined(entry.study, entry.image.shape)
+    row, column = np.unravel_index(large.argmax(), large.shape)
+    flat = bool(large.min() == large.max())
+    truth = _truth(entry, mask, finding)
+    return Record(
+        entry=entry,
+        stem=safe_stem(number, entry.study.file),
+        outcome=outcome(entry.probability, entry.label, threshold=threshold),
+        wrongness=wrongness(entry.probability, entry.label, threshold=threshold),
+        evidence=cells[0].numpy(),
+        mask=mask,
+        peak=float(large[row, column]),
+        x=None if flat else (int(column) + 0.5) / large.shape[1],
+        y=None if flat else (int(row) + 0.5) / large.shape[0],
+        inside=None if flat or truth is None else bool(truth[row, column]),
+    )
+
+
+def _truth(entry: AtlasEntry, mask: np.ndarray | None, finding: str) -> np.ndarray | None:
+    if mask is not None:
+        return mask
+    boxes = [box for box in entry.study.boxes if same_finding(box.finding, finding)]
+    return truth_mask(boxes, entry.image.shape) if boxes else None
+
+
+def _outlined(study: Study, size: tuple[int, int]) -> np.ndarray | None:
+    """The mask (H, W), with the margins that a square image was given; None when it is empty."""
+    mask = read_image(study.mask)
+    if size[0] == size[1]:
+        mask = resized(mask, max(mask.shape))
+    pixels = torch.from_numpy(mask > 0)[None, None].float()
+    large = interpolate(pixels, size=size, mode="nearest-exact")[0, 0].numpy() > 0
+    return large if large.any() else None

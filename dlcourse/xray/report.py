@@ -1,0 +1,196 @@
+"""What a detector is worth, as files: tables, curves, where its maps lie, and the failure atlas.
+
+evaluation.json, results.md      numbers, with intervals and baselines
+roc.png, precision_recall.png, reliability.png
+predictions.csv                  a row an image of the split
+atlas/index.html                 the images it was most wrong about, with their maps
+"""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from dlcourse.files import write_json, write_text, written_whole
+from dlcourse.xray.atlas import write_atlas
+from dlcourse.xray.atlas_records import AtlasEntry, outcome, wrongness
+from dlcourse.xray.evaluation import Scored, evaluate, evaluate_findings
+from dlcourse.xray.evaluation_figures import draw_figures
+from dlcourse.xray.evaluation_text import as_markdown
+from dlcourse.xray.localisation import truth_mask
+from dlcourse.xray.localisation_report import localisation_report
+from dlcourse.xray.operating import choose_threshold
+from dlcourse.xray.predictions import Predictions
+from dlcourse.xray.studies import Study
+
+THRESHOLD = "chosen on validation: most sensitivity + specificity (Youden)"
+
+
+def write_evaluation(
+    folder: str | Path, test: Predictions, val: Predictions, train: Sequence[Study], *,
+    finding: str, title: str,
+) -> dict[str, Any]:  # fmt: skip
+    """Evaluate on test, with thresholds of val and baselines of train; leave tables and figures.
+
+    Returns:
+        What `evaluation.json` holds.
+    """
+    folder = Path(folder)
+    scored = [_scored(predictions, finding) for predictions in (test, val)]
+    evaluation = evaluate(*scored, train, finding=finding)
+    if len(test.findings) > 1:
+        every = Scored(test.truths, test.probabilities, test.studies)
+        evaluation["findings"] = evaluate_findings(every, findings=test.findings)
+    evaluation["localisation"] = localised(test, finding)
+    text = as_markdown(evaluation, title=title) + _localisation_text(evaluation["localisation"])
+    text += _findings_text(evaluation.get("findings"))
+    draw_figures(evaluation, folder)
+    write_scores(test, folder / "predictions.csv", threshold=threshold_of(val, finding))
+    write_text(folder / "results.md", text)
+    write_json(folder / "evaluation.json", evaluation)
+    return evaluation
+
+
+def _scored(predictions: Predictions, finding: str) -> Scored:
+    place = predictions.findings.index(finding)
+    columns = predictions.truths[:, place], predictions.probabilities[:, place]
+    return Scored(*columns, predictions.studies)
+
+
+def threshold_of(val: Predictions, finding: str) -> float:
+    """See `THRESHOLD`; 0.5 where validation has one class only."""
+    scored = _scored(val, finding)
+    chosen = choose_threshold(scored.truths, scored.probabilities, "youden")
+    return 0.5 if chosen is None else chosen
+
+
+def localised(predictions: Predictions, finding: str) -> dict[str, Any] | None:
+    """How the maps of positives with a mask or boxes localise; None where nothing is marked."""
+    size = predictions.image(0).shape
+    marked = [
+        (i, truth)
+        for i, study in enumerate(predictions.studies)
+        if study.has(finding) and (truth := _marked(study, size, finding)) is not None
+    ]
+    if not marked:
+        return None
+    items, truths = [i for i, _ in marked], [truth for _, truth in marked]
+    studies = [predictions.studies[i] for i in items]
+    boxes = [[box for box in study.boxes if box.finding == finding] for study in studies]
+    from_boxes = all(study.mask is None for study in studies)
+    return localisation_report(
+        predictions.evidence(finding)[items],
+        truths,
+        [study.patient for study in studies],
+        boxes=boxes if from_boxes else None,
+        tolerance=15 * size[0] / 224,  # as far as Zhang et al.'s 15 px are in theirs
+    )
+
+
+def _marked(study: Study, size: tuple[int, int], finding: str) -> np.ndarray | None:
+    """Where (H, W) the finding was marked: the mask's outline, else boxes; None without any."""
+    if study.mask is not None:
+        with Image.open(study.mask) as picture:
+            return np.asarray(picture.convert("L").resize(size[::-1], Image.Resampling.BOX)) > 127
+    boxes = [box for box in study.boxes if box.finding == finding]
+    return truth_mask(boxes, size) if boxes else None
+
+
+def write_scores(predictions: Predictions, path: str | Path, *, threshold: float) -> None:
+    """Write a row an image: its patient, label, and the probability of every finding."""
+    names = predictions.findings
+    labels = [f"label {name}" for name in names] if len(names) > 1 else ["label"]
+    columns = [f"probability {name}" for name in names] if len(names) > 1 else ["probability"]
+    with written_whole(path) as partial, open(partial, "w", newline="", encoding="utf-8") as out:
+        writer = csv.writer(out, lineterminator="\n")
+        own = ["outcome", "threshold"] if len(names) == 1 else []
+        writer.writerow(["file", "patient", *labels, *columns, *own])
+        for i, study in enumerate(predictions.studies):
+            p = [float(value) for value in predictions.probabilities[i]]
+            truths = [""] * len(p) if predictions.truths is None else predictions.truths[i].tolist()
+            label = None if predictions.truths is None else truths[0]
+            more = [outcome(p[0], label, threshold=threshold), threshold] if own else []
+            writer.writerow([study.file, study.patient, *truths, *p, *more])
+
+
+def write_failures(
+    folder: str | Path, predictions: Predictions, *, finding: str, threshold: float,
+    most: int | None, title: str, facts: Mapping[str, object], command: str,
+) -> Path:  # fmt: skip
+    """The failure atlas of the images it was most wrong about; of all when `most` is None."""
+    place = predictions.findings.index(finding)
+    p = predictions.probabilities[:, place]
+    truths = predictions.truths
+    labels = [None] * len(p) if truths is None else [int(value) for value in truths[:, place]]
+    wrong = [wrongness(float(a), b, threshold=threshold) for a, b in zip(p, labels, strict=True)]
+    chosen = np.argsort(-np.array(wrong), kind="stable")[:most]
+    entries = [
+        AtlasEntry(
+            predictions.studies[i],
+            predictions.image(i),
+            float(p[i]),
+            predictions.cams[i],
+            labels[i],
+        )
+        for i in chosen
+    ]
+    if len(chosen) < len(p):
+        facts = {**facts, "shown": f"the {len(chosen)} of {len(p)} images it was most wrong about"}
+    classes = () if len(predictions.findings) == 1 else predictions.findings
+    return write_atlas(
+        entries, folder, title=title, finding=finding, threshold=threshold, facts=facts,
+        command=command, bias=predictions.bias, classes=classes,
+    )  # fmt: skip
+
+
+def _localisation_text(report: dict[str, Any] | None) -> str:
+    if report is None:
+        return ""
+    columns = ("model", "random", "prior", "ceiling", "model - prior")
+    lines = [
+        "",
+        "## Where the maps lie",
+        "",
+        f"{report['images']} positives with a mask or box, of {report['patients']} patients; maps "
+        f"of {report['grid'][0]} x {report['grid'][1]} cells. Random: maps of noise. Prior: the "
+        f"best guess from where other patients' findings lie, the image unread. Ceiling: the best "
+        f"that whole cells can do.",
+        "",
+        f"| | {' | '.join(columns)} |",
+        f"|---|{'---|' * len(columns)}",
+    ]
+    for name, row in report["scores"].items():
+        lines.append(f"| {name} | {' | '.join(_mean(row[column]) for column in columns)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _mean(value: dict[str, Any] | None) -> str:
+    if value is None:
+        return ""
+    ends = value["interval"]
+    return f"{value['mean']:.3f}" + (f" ({ends[0]:.3f} to {ends[1]:.3f})" if ends else "")
+
+
+def _findings_text(findings: dict[str, Any] | None) -> str:
+    if findings is None:
+        return ""
+    lines = [
+        "",
+        "## Every finding",
+        "",
+        "| | positives | AUROC | average precision |",
+        "|---|---|---|---|",
+    ]
+    for name, row in findings["findings"].items():
+        cells = [
+            "-" if row[key] is None else f"{row[key]:.3f}" for key in ("auroc", "average_precision")
+        ]
+        lines.append(f"| {name} | {row['positives']} | {' | '.join(cells)} |")
+    macro = findings["macro"]
+    if macro["auroc"] is not None:
+        means = f"{macro['auroc']:.3f} | {macro['average_precision']:.3f}"
+        lines.append(f"| mean of {macro['findings']} | | {means} |")
+    return "\n".join(lines) + "\n"
