@@ -56,7 +56,7 @@ def draw_phantom(
         marked = air + canvas.stroked([pleura], 0.016) * inside[rim.side]
     image = soft_parts(canvas, anatomy, exposure, inside)
     lung, empty = np.maximum(*inside.values()), bulla(canvas, lungs, exposure, rng)
-    image += vessels(canvas, lungs, rng) * lung * (1 - np.maximum(air, empty))
+    image += vessels(canvas, lungs, rng) * (1 - np.maximum(air, empty))
     image += RIM * np.maximum(air, empty * lung) + PLEURA * line
     image += bones(canvas, anatomy)
     image += foreign(canvas, lungs, exposure, rng)

@@ -24,7 +24,7 @@ INDEX_HEADER += ("OriginalImagePixelSpacing[x", "y]")
 BOX_HEADER = ("Image Index", "Finding Label", "Bbox [x", "y", "w", "h]", "", "", "")
 NOTES_HEADER = ("Image Index", "drain", "marker", "side", "place", "collapse")
 SICK, SHOWN = 0.5, 0.75  # share of patients with a pneumothorax; of their images that show it
-LEAST, MOST = 0.22, 0.7  # collapse: shares of the way to the hilum
+LEAST, MOST = 0.3, 0.75  # collapse: shares of the way to the hilum
 LARGE_HEART = 1.35
 PIXEL_MM = 0.143
 

@@ -12,6 +12,7 @@ from dlcourse.xray.phantom_canvas import Canvas, Points
 
 AIR, TISSUE, LUNG, HEART, BELLY = 6.0, 168.0, 74.0, 205.0, 196.0
 RIB, CLAVICLE, VESSEL = 17.0, 24.0, 46.0
+REACH = 0.86  # how far out vessels are seen, as a share of the way to the wall
 FOLD, DRAIN, MARKER = 26.0, 62.0, 80.0
 
 
@@ -43,7 +44,10 @@ def soft_parts(
 
 
 def vessels(canvas: Canvas, lungs: dict[str, Points], rng: np.random.Generator) -> np.ndarray:
-    """Branches from the hila to the walls, thinner and fainter outwards, and fine ones all over."""
+    """Branches from the hila outwards, thinner and fainter, and fine ones all over.
+
+    They end before the wall, as in every lung: a smooth edge of the chest says nothing.
+    """
     lines, widths, levels = [], [], []
     for outline in lungs.values():
         low, high = outline.min(axis=0), outline.max(axis=0)
@@ -63,7 +67,12 @@ def vessels(canvas: Canvas, lungs: dict[str, Points], rng: np.random.Generator) 
         lines += [np.stack([a, a + w]) for a, w in zip(starts, ways, strict=True)]
         widths += [0.004] * 170
         levels += [int(v) for v in rng.integers(70, 190, 170)]
-    return VESSEL * canvas.stroked(lines, widths, levels=levels)
+    centres = {side: outline.mean(axis=0) for side, outline in lungs.items()}
+    inner = [
+        canvas.filled(centres[side] + REACH * (outline - centres[side]), blur=0.012)
+        for side, outline in lungs.items()
+    ]
+    return VESSEL * canvas.stroked(lines, widths, levels=levels) * np.maximum(*inner)
 
 
 def bulla(

@@ -64,7 +64,7 @@ def test_the_labs_initialisation_is_tensorflows() -> None:
 def test_the_lab_sees_16_x_16_cells_at_256_pixels_and_the_small_net_at_128() -> None:
     small_net = small(2).eval()
     assert small_net.forward_features(radiographs(1, 128)).shape == (1, 96, 16, 16)
-    assert sum(parameter.numel() for parameter in small_net.parameters()) == 210_834
+    assert sum(parameter.numel() for parameter in small_net.parameters()) == 65_026
     lab = lab2018(2).to("meta")
     assert lab.forward_features(radiographs(1, 256).to("meta")).shape == (1, 512, 16, 16)
 
@@ -102,7 +102,7 @@ def test_dropout_is_between_the_means_and_the_head_while_training() -> None:
 
 
 def test_the_small_network_learns_to_tell_where_nothing_is() -> None:
-    net, generator = small(2, channels=[8, 8, 8]), torch.Generator().manual_seed(2)
+    net, generator = small(2, channels=[8, 8, 8], kernels=[3, 3, 3]), torch.Generator().manual_seed(2)
     images = torch.randint(100, 156, (32, 1, 32, 32), generator=generator, dtype=torch.uint8)
     targets = torch.arange(32) % 2
     images[targets == 1, :, 8:20, 4:12] = 20
@@ -115,6 +115,27 @@ def test_the_small_network_learns_to_tell_where_nothing_is() -> None:
 
 
 def test_the_small_networks_channels_are_an_option() -> None:
-    assert small(2, channels=[4, 5]).forward_features(radiographs()).shape == (2, 5, 16, 16)
+    assert small(2, channels=[4, 5], kernels=[3, 1]).forward_features(radiographs()).shape == (2, 5, 16, 16)
     with pytest.raises(InputError, match=r"net\.channels"):
         small(2, channels=[])
+
+
+def test_the_small_networks_maps_lie_where_the_image_is() -> None:
+    """With mirrored weights a mirrored image has mirrored maps: no cell looks half a pixel aside."""
+    net = small(2).eval()
+    with torch.no_grad():
+        for module in net.modules():
+            if isinstance(module, nn.Conv2d):
+                module.weight.copy_((module.weight + module.weight.flip((-2, -1))) / 2)
+    images = radiographs(2, 64)
+    with torch.inference_mode():
+        turned = net.forward_features(images.flip((-2, -1)))
+        maps = net.forward_features(images)
+    assert maps.std() > 0
+    assert torch.allclose(turned, maps.flip((-2, -1)), atol=1e-4)
+
+
+@pytest.mark.parametrize("kernels", [[3], [3, 2], [3, 1, 1]])
+def test_every_pair_of_convolutions_needs_an_odd_kernel(kernels: list[int]) -> None:
+    with pytest.raises(InputError, match="one odd kernel for each pair"):
+        small(2, channels=[4, 5], kernels=kernels)
