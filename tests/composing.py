@@ -19,6 +19,22 @@ QUICK = [
     "trainer.accelerator=cpu",
 ]
 
+QUICK_XRAY = [
+    "experiment=xray_phantoms",
+    "data.source.patients=16",
+    "data.source.size=64",
+    "data.batch_size=4",
+    "data.size=32",
+    "net.channels=[4,8]",
+    "net.kernels=[3,1]",
+    "steps=20",
+    "validate_every=5",
+    "log_every=3",
+    "threads=1",
+    "~callbacks.maps",
+    "trainer.accelerator=cpu",
+]
+
 
 def composed(folder: Path, *overrides: str, quick: bool = True) -> DictConfig:
     """The config of scripts/train.py with overrides; data are shared beside the run folder."""

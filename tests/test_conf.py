@@ -1,6 +1,7 @@
 """Every file of conf/ is composed and run: a new option is tested without editing a test."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,72 +11,113 @@ from omegaconf import OmegaConf
 from dlcourse.errors import InputError
 from dlcourse.music.composer import compose_corpus
 from dlcourse.training import train
-from tests.composing import QUICK, composed
+from dlcourse.xray.phantom_corpus import write_phantoms
+from tests.composing import QUICK, QUICK_XRAY, composed
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
-SMOKE = [o for o in QUICK if not o.startswith(("steps", "validate"))] + ["trainer=smoke"]
-# Each is chosen below on top of the default experiment.
+SHARED = ("songs", "radiographs")  # files of conf/data that the others build on
+BUDGET = ("steps", "validate")  # trainer=smoke has its own
+# For each lab: an experiment to choose options on, and settings that make everything small.
+SMALL = {
+    "music": ["trainer=smoke", *(o for o in QUICK if not o.startswith(BUDGET))],
+    "xray": ["trainer=smoke", *(o for o in QUICK_XRAY if not o.startswith(BUDGET))],
+}
+GROUPS = ("loss", "optimizer", "scheduler", "net", "encoding", "sampler", "callbacks", "metrics")
+GROUPS += ("augment", "task")
+
+
+def lab_of(path: Path) -> str:
+    """The lab whose code a config file names; "" for what both share."""
+    text = path.read_text(encoding="utf-8")
+    if "defaults:" in text and path.parent.name in ("callbacks", "data", "task", "experiment"):
+        bases = re.findall(r"^  - (\w+)$", text, flags=re.MULTILINE)
+        found = {lab_of(path.with_stem(base)) for base in bases if base != "_self_"} - {""}
+        if found:
+            return found.pop()
+    if path.parent.name == "experiment":
+        return path.stem.partition("_")[0]
+    if path.parent.name == "augment":
+        return "xray"
+    return next((lab for lab in ("music", "xray") if f"dlcourse.{lab}." in text), "")
+
+
+# Each is chosen below on top of an experiment of every lab that it belongs to.
 OPTIONS = sorted(
-    f"{path.parent.name}={path.stem}"
-    for group in (
-        "loss",
-        "optimizer",
-        "scheduler",
-        "net",
-        "encoding",
-        "sampler",
-        "callbacks",
-        "metrics",
-    )
+    (lab, f"{path.parent.name}={path.stem}")
+    for group in GROUPS
     for path in (CONF / group).glob("*.yaml")
+    for lab in SMALL
+    if lab_of(path) in (lab, "")
 )
-# songs.yaml is what the others share
-DATA = sorted(path.stem for path in (CONF / "data").glob("*.yaml") if path.stem != "songs")
+DATA = sorted(path for path in (CONF / "data").glob("*.yaml") if path.stem not in SHARED)
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 
 
 @pytest.fixture(scope="module")
-def songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A few real MIDI files."""
-    folder = tmp_path_factory.mktemp("corpus") / "songs"
-    compose_corpus(folder, songs=8)
-    return folder
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A few real files for each lab."""
+    folder = tmp_path_factory.mktemp("corpus")
+    compose_corpus(folder / "songs", songs=8)
+    write_phantoms(folder / "radiographs", patients=16, seed=0, size=64)
+    return {"music": folder / "songs", "xray": folder / "radiographs"}
 
 
-@pytest.mark.parametrize("option", OPTIONS)
-def test_every_option_trains(option: str, songs: Path, tmp_path: Path) -> None:
-    overrides = [o for o in SMOKE if not o.startswith("data.source")]
-    overrides += [f"data.root={songs}", option]
+def small(lab: str, folders: dict[str, Path], *overrides: str) -> list[str]:
+    """Overrides that train quickly on files at hand."""
+    options = [o for o in SMALL[lab] if not o.startswith("data.source")]
+    return [*options, f"data.root={folders[lab]}", *overrides]
+
+
+@pytest.mark.parametrize(("lab", "option"), OPTIONS)
+def test_every_option_trains(
+    lab: str, option: str, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    overrides = small(lab, folders, option)
     if option == "callbacks=default":
-        overrides.remove("~callbacks.songs")
+        overrides = [o for o in overrides if o != "~callbacks.songs"]
+    if option.startswith("net=") and lab == "xray":
+        overrides = [o for o in overrides if not o.startswith("net.")] + ["net.weights=null"]
     train(composed(tmp_path / "run", *overrides, quick=False))
     assert (tmp_path / "run" / "metrics.csv").is_file()
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_experiment_says_what_to_expect_and_trains(
-    experiment: str, songs: Path, tmp_path: Path
+    experiment: str, folders: dict[str, Path], tmp_path: Path
 ) -> None:
-    lines = (CONF / "experiment" / f"{experiment}.yaml").read_text().splitlines()
+    path = CONF / "experiment" / f"{experiment}.yaml"
+    lines = path.read_text().splitlines()
     assert lines[0] == "# @package _global_"
     assert lines[1].startswith("# Expected: "), "the number to expect, and the minutes"
     assert any(character.isdigit() for character in lines[1])
-    overrides = [f"experiment={experiment}", "trainer=smoke", f"data.root={songs}"]
-    overrides += ["data.batch_size=4", "net.hidden=8", "~callbacks.songs"]
-    config = composed(tmp_path / "run", *overrides, quick=False)
-    assert "lr" not in OmegaConf.load(CONF / "experiment" / f"{experiment}.yaml").get(
-        "optimizer", {}
-    )
-    train(config)
+    assert "lr" not in OmegaConf.load(path).get("optimizer", {})
+    lab = experiment.partition("_")[0]
+    overrides = [f"experiment={experiment}", "trainer=smoke", f"data.root={folders[lab]}"]
+    overrides += ["data.batch_size=4"]
+    if lab == "music":
+        overrides += ["net.hidden=8", "~callbacks.songs"]
+    else:
+        overrides += ["data.size=32", "net.weights=null", "data.subset.positives=null"]
+        overrides += ["data.subset.negatives=null", "split=fractions"]
+    train(composed(tmp_path / "run", *overrides, quick=False))
     results = json.loads((tmp_path / "run" / "results.json").read_text())
-    assert set(results["test"]) >= {"model", "copy the last frame", "unigram", "bigram"}
+    baselines = {
+        "music": {"copy the last frame", "unigram", "bigram"},
+        "xray": {"metadata only", "constant"},
+    }
+    assert set(results["test"]) >= {"model"} | baselines[lab]
 
 
-@pytest.mark.parametrize("data", DATA)
-def test_every_data_option_takes_a_folder(data: str, songs: Path, tmp_path: Path) -> None:
-    options = [f"data={data}", f"data.root={songs}", "trainer=smoke", "~callbacks.songs"]
-    train(composed(tmp_path / "run", *options, "net.hidden=8", quick=False))
-    assert (tmp_path / "run" / "corpus.csv").read_text().count("\n") == 9
+@pytest.mark.parametrize("path", DATA, ids=lambda path: path.stem)
+def test_every_data_option_takes_a_folder(
+    path: Path, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    lab = lab_of(path)
+    options = small(lab, folders, f"data={path.stem}", "split=fractions")
+    train(composed(tmp_path / "run", *options, quick=False))
+    ledger = tmp_path / "run" / {"music": "corpus.csv", "xray": "studies.csv"}[lab]
+    files = [p for p in folders[lab].rglob("*.*") if p.parent.name in ("songs", "images")]
+    assert ledger.read_text().count("\n") == 1 + len(files)
 
 
 @pytest.mark.parametrize("path", sorted(CONF.rglob("*.yaml")), ids=lambda p: p.stem)

@@ -39,7 +39,7 @@ TRAINING = [f"steps={STEPS}", f"validate_every={STEPS}", "+trainer.limit_val_bat
 TRAINING += [f"~callbacks.{name}" for name in ("best", "last", "curves", "results", "songs")]
 
 
-def music_cases(build: Build) -> list[Case]:
+def cases(build: Build) -> list[Case]:
     """All cases, on the data that `build` gives its runs."""
     data, predictor, _ = build([*LAB, *TRAINING])  # batches of 256
     return [

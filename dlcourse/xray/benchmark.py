@@ -40,19 +40,19 @@ EPOCH += ["+trainer.limit_val_batches=0"]
 EPOCH += [f"~callbacks.{name}" for name in ("best", "last", "curves", "maps", "evaluation")]
 
 
-def xray_cases(build: Build) -> list[Case]:
+def cases(build: Build) -> list[Case]:
     """All cases, on the data that `build` gives its runs."""
     data, detector, trainer = build(EPOCH)
     torch.manual_seed(0)
     images = torch.randint(0, 256, (IMAGES, 1, PIXELS, PIXELS), dtype=torch.uint8)
-    cases = [training_case(data, detector, trainer), reading_case(build)]
+    found = [training_case(data, detector, trainer), reading_case(build)]
     for name in ("resnet18", "densenet121"):
         net = torchvision_net(len(FINDINGS), name=name, weights=None).eval()
-        cases.append(maps_case(name, net, images))
-        cases.append(onnx_case(name, net, images))
+        found.append(maps_case(name, net, images))
+        found.append(onnx_case(name, net, images))
         if torch.cuda.is_available():
-            cases.append(gpu_case(name, net, data))
-    return cases
+            found.append(gpu_case(name, net, data))
+    return found
 
 
 def training_case(
