@@ -5,6 +5,7 @@ hash of the folder (`git_tree`).
 """
 
 import gzip
+import re
 import shutil
 import tarfile
 import urllib.error
@@ -15,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from dlcourse.errors import InputError
@@ -80,7 +81,7 @@ def fetch_git_folder(
     if destination.is_dir():
         return destination
     try:
-        with _opened(url, progress) as archive, written_whole(destination) as partial:
+        with opened(url, progress) as archive, written_whole(destination) as partial:
             # Left by a killed process that had our number, as it happens in containers.
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir()
@@ -92,19 +93,19 @@ def fetch_git_folder(
         reason = " ".join(str(error).split())  # urllib has reasons of several lines
         raise InputError(f"{source}: {reason} ({url}); {ADVICE}") from error
     except OSError as error:
-        raise InputError(f"{destination}: cannot be written ({_reason(error)})") from error
+        raise InputError(f"{destination}: cannot be written ({reason_of(error)})") from error
     return destination
 
 
 def _extract(
-    archive: "_Body", folder: str, *, target: Path, keep: Callable[[str], bool]
+    archive: "Body", folder: str, *, target: Path, keep: Callable[[str], bool]
 ) -> dict[str, Blob]:
     """Write the kept files below `folder`; git's blobs of all of them."""
-    files, unpacked = {}, 0
-    with _unpacked(archive) as tar:
+    files, total = {}, 0
+    with unpacked(archive) as tar:
         for count, member in enumerate(tar, start=1):
-            unpacked += member.size
-            if unpacked > MOST_BYTES or count > MOST_FILES:
+            total += member.size
+            if total > MOST_BYTES or count > MOST_FILES:
                 raise InputError(f"more than {MOST_BYTES} bytes or {MOST_FILES} files unpacked")
             name = _name_below(member.name, folder)
             if name is None or member.isdir():
@@ -120,9 +121,21 @@ def _extract(
     return files
 
 
+class Stream(Protocol):
+    """Bytes to be read once, from the first to the last."""
+
+    def read(self, size: int, /) -> bytes:
+        """The next bytes, at most `size`; none at the end."""
+        ...
+
+
 @contextmanager
-def _unpacked(archive: "_Body") -> Iterator[tarfile.TarFile]:
-    """A .tar.gz stream as a tar file to go through once."""
+def unpacked(archive: Stream) -> Iterator[tarfile.TarFile]:
+    """A .tar.gz stream as a tar file to go through once.
+
+    Raises:
+        InputError: It is no such archive, damaged or cut short; also while it is gone through.
+    """
     try:
         # tarfile's own "r|gz" takes an archive that is cut short for a complete one.
         with tarfile.open(fileobj=gzip.GzipFile(fileobj=archive), mode="r|") as tar:
@@ -149,27 +162,39 @@ def _write(path: Path, content: bytes, mode: bytes) -> None:
         path.chmod(0o755)
 
 
-class _Body:
-    """What a server sends, counted: tells an answer that is complete from one that broke off."""
+class Body:
+    """What a server sends, counted: tells an answer that is complete from one that broke off.
+
+    Attributes:
+        start: How many bytes of the file it leaves out; 0 where a server knows no ranges.
+        total: Bytes of the whole file; None where the server does not tell.
+        is_page: Whether it is HTML, as from a site that wants a log-in.
+    """
 
     def __init__(self, answer: Any, progress: Callable[[int, int | None], Any]) -> None:
-        self._answer, self._progress, self._got = answer, progress, 0
-        self._total = int(answer.headers.get("Content-Length") or 0) or None
+        part = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range") or "")
+        self.start = int(part[1]) if part and answer.status == 206 else 0
+        length = int(answer.headers.get("Content-Length") or 0)
+        self.total = self.start + length if length else None
+        self.is_page = answer.headers.get_content_type() == "text/html"
+        self._answer, self._progress, self._got = answer, progress, self.start
+        if self.start:
+            progress(self.start, self.total)
 
     def read(self, size: int) -> bytes:
         """The next bytes, at most `size`; as a file."""
         try:
             data = self._answer.read(size)
         except (OSError, HTTPException) as error:
-            raise self._broken(_reason(error)) from error
-        if not data and self._got < (self._total or 0):
+            raise self._broken(reason_of(error)) from error
+        if not data and self._got < (self.total or 0):
             raise self._broken("the server closed the connection")
         self._got += len(data)
-        self._progress(len(data), self._total)
+        self._progress(len(data), self.total)
         return data
 
     def _broken(self, reason: str) -> InputError:
-        total = self._total or "an unknown number of"
+        total = self.total or "an unknown number of"
         return InputError(f"interrupted: got {self._got} of {total} bytes ({reason})")
 
 
@@ -183,17 +208,30 @@ class _CheckedRedirects(urllib.request.HTTPRedirectHandler):
 
 
 @contextmanager
-def _opened(url: str, progress: Callable[[int, int | None], Any]) -> Iterator[_Body]:
+def opened(
+    url: str, progress: Callable[[int, int | None], Any], *, start: int = 0
+) -> Iterator[Body]:
+    """What is at an address, from byte `start` on where the server can do that; see `Body.start`.
+
+    Raises:
+        InputError: The address is not safe or cannot be reached, or the server refuses.
+    """
+    with _answer(url, start) as answer:
+        yield Body(answer, progress)
+
+
+def _answer(url: str, start: int) -> Any:
     _check_scheme(url)
+    request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})
     try:
-        answer = urllib.request.build_opener(_CheckedRedirects).open(url, timeout=TIMEOUT)
+        return urllib.request.build_opener(_CheckedRedirects).open(request, timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
         error.close()
+        if start and error.code == 416:  # the file has no more than we have, or less
+            return _answer(url, 0)
         raise InputError(f"the server answers {error.code} {error.reason}") from error
     except (OSError, HTTPException) as error:
-        raise InputError(f"cannot be reached ({_reason(error)})") from error
-    with answer:
-        yield _Body(answer, progress)
+        raise InputError(f"cannot be reached ({reason_of(error)})") from error
 
 
 def _check_scheme(url: str) -> None:
@@ -202,7 +240,7 @@ def _check_scheme(url: str) -> None:
         raise InputError("refused: only https is safe, plain http on this machine alone")
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """The shortest that a person understands: "Connection refused" rather than two wrappings."""
     inner = getattr(error, "reason", None) or error
     return str(getattr(inner, "strerror", None) or inner).strip() or type(error).__name__

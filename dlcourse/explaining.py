@@ -35,6 +35,8 @@ def explain(config: DictConfig) -> Path:
     run = open_run(config.run)
     if "xray" not in run.config.task._target_:
         raise InputError(f"{run.folder}: a run of the music lab; scripts/generate.py is for it")
+    if config.most is not None and config.most < 1:
+        raise InputError(f"most={config.most}: at least 1 image on the page, or null for all")
     if config.threads:
         torch.set_num_threads(config.threads)
     module = rebuild(run, checkpoint=config.checkpoint)
@@ -71,8 +73,8 @@ def _explain_split(
     if config.faithfulness:
         _faithfulness(folder, module, seen, finding, images=config.faithfulness)
     return write_failures(
-        folder, seen, finding=finding, threshold=threshold_of(val, finding), most=config.most,
-        title=f"Failure atlas: {title}", command=_command(config),
+        folder / "atlas", seen, finding=finding, threshold=threshold_of(val, finding),
+        most=config.most, title=f"Failure atlas: {title}", command=_command(config),
         facts=_facts(config, run) | {"split": config.split, "threshold": THRESHOLD},
     )  # fmt: skip
 
@@ -94,7 +96,7 @@ def _explain_files(
     studies = [Study(str(name), Path(name), patient="") for name in names]
     finding = shown_finding(module.findings, config.finding)
     seen = predict(module.net, studies, lambda part: images[part], findings=module.findings)
-    threshold, origin = _threshold_of_run(run)
+    threshold, origin = _threshold_of_run(run, finding)
     write_scores(seen, folder / "scores.csv", threshold=threshold)
     return write_failures(
         folder, seen, finding=finding, threshold=threshold, most=config.most,
@@ -103,25 +105,29 @@ def _explain_files(
     )  # fmt: skip
 
 
-def _threshold_of_run(run: "Run") -> tuple[float, str]:
-    """That which the run's evaluation chose on validation, and where it is from."""
+def _threshold_of_run(run: "Run", finding: str) -> tuple[float, str]:
+    """That which the run's evaluation chose on validation, and where it is from.
+
+    The evaluation is of one finding, whose threshold says nothing of another's.
+    """
     import json
 
     path = run.folder / "evaluation.json"
     try:
-        points = json.loads(path.read_text(encoding="utf-8"))["operating_points"]
+        evaluation = json.loads(path.read_text(encoding="utf-8"))
+        points = evaluation["operating_points"] if evaluation["finding"] == finding else []
         chosen = next(p["threshold"] for p in points if p["rule"] == "youden")
     except (OSError, ValueError, KeyError, StopIteration):
         chosen = None
     if chosen is None:
-        return 0.5, "0.5: the run has no evaluation yet"
+        return 0.5, f"0.5: the run has no threshold for {finding}"
     return float(chosen), "chosen on the run's validation split (Youden)"
 
 
 def _faithfulness(
     folder: Path, module: "PneumothoraxDetector", seen: "Predictions", finding: str, *, images: int
 ) -> None:
-    """Insertion, deletion and the randomisation check on positives, as `faithfulness.json`."""
+    """Insertion, deletion, randomisation check of the most probable, as `faithfulness.json`."""
     import numpy as np
     import torch
 

@@ -1,7 +1,9 @@
-"""HTML pages that open from disk: one file, no JavaScript, nothing fetched from anywhere.
+"""HTML pages that open from disk, with what lies beside them; nothing is fetched from elsewhere.
 
 Every text is escaped here and every file name percent-encoded, so that callers put elements
-together and never write a tag around a value by hand.
+together and never write a tag around a value by hand. Nothing here needs JavaScript. A page may
+carry a script of its own, inside the file and without libraries; it has to show everything
+without it as well.
 """
 
 import html
@@ -48,21 +50,48 @@ pre { margin: 0; padding: 0.75rem; border: 1px solid var(--line); border-radius:
   background: var(--card); font-size: 0.9rem; }
 """
 
+_VOID_TAGS = ("br", "hr", "img", "input")
 
-def page(title: str, body: str, *, notice: str = "") -> str:
+
+def page(title: str, body: str, *, notice: str = "", style: str = "", script: str = "") -> str:
     """A complete HTML document: light or dark as the reader's system asks, readable on a phone.
 
     Args:
         title: Plain text, the document's title and its first heading.
         body: HTML, taken as it is; build it from the other functions of this file.
         notice: Plain text that has to be seen before anything else; "" for none.
+        style: CSS after `STYLE`, a constant of the caller's; values have no place in it.
+        script: JavaScript that runs when the body is there, likewise a constant.
+
+    Raises:
+        ValueError: Style or script would end before their end.
     """
+    if "</" in style or "</script" in script.lower() or "<!--" in script:
+        raise ValueError("style and script must not hold what closes or hides their own element")
+    last = f"<script>{script}</script>\n" if script else ""
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
-        f"<h1>{escape(title)}</h1>\n{alert(notice)}{body}\n</main>\n</body>\n</html>\n"
+        f"<title>{escape(title)}</title>\n<style>{STYLE}{style}</style>\n</head>\n<body>\n"
+        f"<main>\n<h1>{escape(title)}</h1>\n{alert(notice)}{body}\n</main>\n{last}</body>\n"
+        "</html>\n"
     )
+
+
+def element(tag: str, *inner: str, **attributes: str | float | bool | None) -> str:
+    """One element around HTML, with attributes that are safe whatever their values.
+
+    Args:
+        inner: HTML, taken as it is; `escape` texts before.
+        attributes: A trailing underscore is dropped and others become hyphens (`class_`,
+            `data_score`). True is the bare name; False and None leave the attribute out.
+    """
+    written = ""
+    for name, value in attributes.items():
+        if value is not None and value is not False:
+            name = name.rstrip("_").replace("_", "-")
+            written += f" {name}" if value is True else f' {name}="{escape(value)}"'
+    return f"<{tag}{written}>" + ("" if tag in _VOID_TAGS else f"{''.join(inner)}</{tag}>")
 
 
 def escape(value: object) -> str:

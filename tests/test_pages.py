@@ -81,6 +81,31 @@ def test_a_page_follows_dark_mode_and_phones() -> None:
     ).named("meta")
 
 
+def test_a_script_and_a_style_stand_in_the_page_and_neither_can_be_left() -> None:
+    script, style = 'if (1 < 2) { document.title = "&amp;"; }', "p > a { color: red; }"
+    text = pages.page("t", "<p>all of it</p>", script=script, style=style)
+    reader = Reader(text)
+    assert reader.named("script") == [{}]  # no source: it is in the page
+    assert text.index("all of it") < text.index(f"<script>{script}</script>")
+    assert f"{pages.STYLE}{style}</style>" in text
+    for bad in ({"script": "'</SCRIPT>'"}, {"script": "<!-- x"}, {"style": "a {} </style>"}):
+        with pytest.raises(ValueError, match="close"):
+            pages.page("t", "", **bad)
+
+
+def test_an_element_keeps_its_attributes_whatever_their_values() -> None:
+    text = pages.element(
+        "select", pages.element("option", value=0), class_="a", data_file=HOSTILE, hidden=True,
+        disabled=False, title=None,
+    )  # fmt: skip
+    reader = Reader(text)
+    assert reader.tags == [
+        ("select", {"class": "a", "data-file": HOSTILE, "hidden": None}),
+        ("option", {"value": "0"}),
+    ]
+    assert pages.element("img", src="x") == '<img src="x">'
+
+
 def test_what_is_empty_leaves_no_element_behind() -> None:
     assert pages.alert("") == ""
     assert pages.facts({}) == ""

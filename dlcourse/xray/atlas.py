@@ -24,7 +24,8 @@ import torch
 from PIL import Image
 
 from dlcourse.files import write_text, written_whole
-from dlcourse.xray.atlas_page import Atlas, atlas_page, plain
+from dlcourse.xray.atlas_cards import Atlas, plain
+from dlcourse.xray.atlas_page import atlas_page
 from dlcourse.xray.atlas_records import AtlasEntry, Record, atlas_records, same_finding
 from dlcourse.xray.cam import upsample
 from dlcourse.xray.overlay import TRUTH, shared_limit
@@ -73,23 +74,24 @@ def write_atlas(
         InputError: A mask cannot be read.
         ValueError: No entry, or classes that do not fit.
     """
-    folder = Path(folder)
     names = _class_names(entries, finding, classes)
     index = next(i for i, name in enumerate(names) if same_finding(name, finding))
     records = atlas_records(entries, finding=finding, threshold=threshold, index=index)
-    several = len(names) > 1  # a single class's map is the evidence
-    limit = shared_limit([record.evidence for record in records])
-    class_limit = shared_limit([entry.cams for entry in entries]) if several else limit
+    atlas = Atlas(
+        title=title, finding=finding, threshold=threshold, classes=names, facts=facts,
+        limit=shared_limit([record.evidence for record in records]),
+        class_limit=shared_limit([entry.cams for entry in entries]), command=command, size=size,
+        colours=palette(), bias=None if bias is None else _evidence_bias(bias, index),
+    )  # fmt: skip
+    return _write(records, Path(folder), atlas, progress)
+
+
+def _write(records: Sequence[Record], folder: Path, atlas: Atlas, progress: _RECORDS) -> Path:
     for name in (PAGE, TABLE):
         (folder / name).unlink(missing_ok=True)
     for record in progress(records):
-        _write_pictures(record, folder, limit=limit, class_limit=class_limit, several=several)
-    write_predictions(records, folder / TABLE, threshold=threshold)
-    atlas = Atlas(
-        title=title, finding=finding, threshold=threshold, classes=names, index=index, limit=limit,
-        class_limit=class_limit, facts=facts, command=command, size=size, colours=palette(),
-        bias=None if bias is None else _evidence_bias(bias, index),
-    )  # fmt: skip
+        _write_pictures(record, folder, atlas)
+    write_predictions(records, folder / TABLE, threshold=atlas.threshold)
     write_text(folder / PAGE, atlas_page(records, atlas))
     return folder / PAGE
 
@@ -158,15 +160,13 @@ def _with_palette(pixels: np.ndarray, colours: np.ndarray) -> Image.Image:
     return picture
 
 
-def _write_pictures(
-    record: Record, folder: Path, *, limit: float, class_limit: float, several: bool
-) -> None:
+def _write_pictures(record: Record, folder: Path, atlas: Atlas) -> None:
     entry, size = record.entry, record.entry.image.shape
     pictures = {"image": Image.fromarray(entry.image)}
-    pictures["evidence"] = overlay_picture(record.evidence, size, limit=limit)
-    if several:
+    pictures["evidence"] = overlay_picture(record.evidence, size, limit=atlas.limit)
+    if len(atlas.classes) > 1:  # a single class's map is the evidence
         for number, values in enumerate(entry.cams):
-            pictures[f"class{number}"] = overlay_picture(values, size, limit=class_limit)
+            pictures[f"class{number}"] = overlay_picture(values, size, limit=atlas.class_limit)
     if record.mask is not None:
         pictures["mask"] = outline_picture(record.mask)
     for name, picture in pictures.items():

@@ -87,9 +87,10 @@ def _views(records: Sequence[Record]) -> str:
 
 
 def _scores(records: Sequence[Record]) -> str:
-    """Two sliders that reach just beyond the scores there are, in about a hundred steps."""
+    """Two sliders that reach just beyond the scores there are, in some dozens of steps or more."""
     scores = [float(record.entry.probability) for record in records]
-    decimals = 2 if max(scores) - min(scores) >= 0.2 else 4
+    span = max(scores) - min(scores)
+    decimals = 2 if span >= 0.2 else 3 if span >= 0.02 else 4
     step = 10.0**-decimals
     low = f"{math.floor(min(scores) / step) * step:.{decimals}f}"
     high = f"{math.ceil(max(scores) / step) * step:.{decimals}f}"

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
-from dlcourse.xray.cam import evidence, upsample
+from dlcourse.xray.cam import evidence
 from dlcourse.xray.images import read_image, resized
 from dlcourse.xray.localisation import truth_mask
 from dlcourse.xray.studies import Study
@@ -51,9 +51,10 @@ class Record:
         wrongness: See `wrongness`.
         evidence: (h, w) contributions to the log-odds of the finding.
         mask: (H, W) true where the finding was outlined; None without such a mask.
-        peak: The evidence at its maximum, in the size of the image.
-        x: Of the maximum, a fraction of the image's width; None for a map that is flat.
-        y: As a fraction of its height.
+        peak: The evidence of the cell that has most.
+        x: The middle of that cell, where the map in the size of the image has its maximum too, as a
+            fraction of the width; None for a map that is flat.
+        y: As a fraction of the height.
         inside: Whether the maximum lies in the mask or, without one, in a box of the finding;
             None where neither was marked or the map is flat.
     """
@@ -120,24 +121,29 @@ def _record(
     entry: AtlasEntry, number: int, *, finding: str, threshold: float, index: int
 ) -> Record:
     cams = torch.from_numpy(np.asarray(entry.cams, np.float32))[None]
-    cells = evidence(cams, finding=index)  # (1, h, w)
-    large = upsample(cells[None], entry.image.shape)[0, 0].numpy()
+    cells = evidence(cams, finding=index)[0].numpy()  # (h, w)
     mask = None if entry.study.mask is None else _outlined(entry.study, entry.image.shape)
-    row, column = np.unravel_index(large.argmax(), large.shape)
-    flat = bool(large.min() == large.max())
+    row, column = np.unravel_index(cells.argmax(), cells.shape)
+    x, y = (int(column) + 0.5) / cells.shape[1], (int(row) + 0.5) / cells.shape[0]
+    flat = bool(cells.min() == cells.max())
     truth = _truth(entry, mask, finding)
     return Record(
         entry=entry,
         stem=safe_stem(number, entry.study.file),
         outcome=outcome(entry.probability, entry.label, threshold=threshold),
         wrongness=wrongness(entry.probability, entry.label, threshold=threshold),
-        evidence=cells[0].numpy(),
+        evidence=cells,
         mask=mask,
-        peak=float(large[row, column]),
-        x=None if flat else (int(column) + 0.5) / large.shape[1],
-        y=None if flat else (int(row) + 0.5) / large.shape[0],
-        inside=None if flat or truth is None else bool(truth[row, column]),
+        peak=float(cells.max()),
+        x=None if flat else x,
+        y=None if flat else y,
+        inside=None if flat or truth is None else _holds(truth, x, y),
     )
+
+
+def _holds(truth: np.ndarray, x: float, y: float) -> bool:
+    high, wide = truth.shape
+    return bool(truth[int(y * high), int(x * wide)])
 
 
 def _truth(entry: AtlasEntry, mask: np.ndarray | None, finding: str) -> np.ndarray | None:

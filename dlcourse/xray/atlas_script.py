@@ -141,10 +141,14 @@ SCRIPT = """
   form.addEventListener("reset", () => setTimeout(apply));
   window.addEventListener("hashchange", () => restore(location.hash));
   for (const link of document.querySelectorAll("a.preset")) {
-    link.addEventListener("click", () => {
+    link.addEventListener("click", (event) => {
+      event.preventDefault();
       restore(link.hash);
       list.scrollIntoView();
     });
+  }
+  if (matchMedia("(max-width: 61.9rem)").matches) {
+    form.closest("details").open = false; // on a phone the images would be far below
   }
   form.hidden = false;
   restore(location.hash);

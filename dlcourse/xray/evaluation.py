@@ -13,7 +13,7 @@ from dlcourse.intervals import cluster_bootstrap
 from dlcourse.xray.bootstrap import RESAMPLES, Resampled, bootstrap_ranking, interval
 from dlcourse.xray.calibration import brier, reliability
 from dlcourse.xray.metadata import fit_metadata
-from dlcourse.xray.operating import RULES, choose_threshold, confusion, wilson
+from dlcourse.xray.operating import RULES, choose_threshold, confusion, share_interval
 from dlcourse.xray.roc import compute_pr, compute_roc
 from dlcourse.xray.studies import Study
 from dlcourse.xray.subgroups import auroc_of, evaluate_subgroups
@@ -51,6 +51,7 @@ def evaluate(
     """Everything that is reported of a classifier of one finding, ready for JSON.
 
     What is not defined is None, never .5; `reason` says why when the test has one class only.
+    `resamples_left_out` counts those of the bootstrap in which a class was missing.
 
     Args:
         test: At least one image; nothing is chosen on it.
@@ -85,6 +86,7 @@ def evaluate(
         "curves": {name: _curves(truths, rows[name]) for name in (MODEL, METADATA)},
         "unit": "nats an image",
         "interval": INTERVAL,
+        "resamples_left_out": RESAMPLES - drawn.auroc.shape[1] if drawn else None,
     }
 
 
@@ -173,7 +175,8 @@ def _operating_point(test: Scored, val: Scored, rule: str) -> dict[str, Any]:
     point: dict[str, Any] = {"rule": rule, "threshold": threshold, "chosen_on": "val"}
     if threshold is None:
         return point | {"reason": "the validation split lacks a class"}
-    return point | {"reason": None} | confusion(test.truths, test.probabilities, threshold)
+    called = confusion(test.truths, test.probabilities, threshold, patients=test.patients)
+    return point | {"reason": None} | called
 
 
 def _adjudicated(test: Scored, finding: str) -> dict[str, Any] | None:
@@ -184,12 +187,13 @@ def _adjudicated(test: Scored, finding: str) -> dict[str, Any] | None:
     studies = [study for study in test.studies if finding in study.adjudicated]
     panel = np.array([study.adjudicated[finding] for study in studies])
     mined = np.asarray(test.truths).astype(bool)[asked]
-    both = int((panel & mined).sum())
+    owner = np.array([study.patient for study in studies])
     table: dict[str, Any] = {"images": len(studies), "positives": int(panel.sum())}
     table |= auroc_of(panel, np.asarray(test.probabilities, float)[asked], studies, fewest=1)
-    for name, whole in (("sensitivity", int(panel.sum())), ("ppv", int(mined.sum()))):
-        table[f"label_{name}"] = both / whole if whole else None
-        table[f"label_{name}_interval"] = wilson(both, whole)
+    right = panel == mined
+    for name, among in (("sensitivity", panel), ("ppv", mined)):
+        table[f"label_{name}"] = float(right[among].mean()) if among.any() else None
+        table[f"label_{name}_interval"] = share_interval(right[among], owner[among])
     return table
 
 

@@ -13,10 +13,10 @@ from dlcourse.xray.operating import wilson
 # Okabe and Ito's colour-blind safe palette.
 _COLOURS = {"model": "#0072B2", "metadata only": "#D55E00"}
 _MARKS = {
-    "youden": ("o", " (Youden)"),
-    "sensitivity=0.90": ("s", " (sensitivity .90)"),
-    "0.5": ("^", ""),
-}
+    "youden": ("o", 9, " (Youden)"),
+    "sensitivity=0.90": ("s", 5, " (sensitivity .90)"),
+    "0.5": ("^", 6, ""),
+}  # marker, its size so that one within another is seen, what the legend adds
 _GREY = "#666666"
 ROC, PRECISION_RECALL, RELIABILITY = "roc.png", "precision_recall.png", "reliability.png"
 
@@ -46,36 +46,37 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def _roc(e: dict[str, Any]) -> Figure:
-    figure = _figure(4.8, 5.0)
+    figure = _figure(4.8, 6.5)
     axes = figure.add_subplot()
     axes.plot([0, 1], [0, 1], color=_GREY, linestyle=":", label="chance 0.500")
     _draw_curves(axes, e, "roc", "auroc", ("fpr", "tpr"))
     for point in e["operating_points"]:
         if None in (point.get("specificity"), point.get("sensitivity")):
             continue
-        marker, name = _MARKS[point["rule"]]
+        marker, size, name = _MARKS[point["rule"]]
         axes.plot(
             [1 - point["specificity"]],
             [point["sensitivity"]],
             marker,
+            markersize=size,
             color=_COLOURS["model"],
             markerfacecolor="white",
             clip_on=False,
             zorder=5,
             label=f"threshold {point['threshold']:.3g}{name}",
         )
-    _finish(axes, e, "ROC", ("1 - specificity", "sensitivity"), "lower right")
+    _finish(axes, e, "ROC", ("1 - specificity", "sensitivity"))
     return figure
 
 
 def _precision_recall(e: dict[str, Any]) -> Figure:
-    figure = _figure(4.8, 5.0)
+    figure = _figure(4.8, 5.9)
     axes = figure.add_subplot()
     label = f"prevalence {e['prevalence']:.3f}"
     axes.axhline(e["prevalence"], color=_GREY, linestyle=":", label=label)
     keys = ("recall", "precision")
     _draw_curves(axes, e, "precision_recall", "average_precision", keys)
-    _finish(axes, e, "precision and recall", ("recall", "precision"), "upper right")
+    _finish(axes, e, "precision and recall", ("recall", "precision"))
     return figure
 
 
@@ -94,20 +95,21 @@ def _draw_curves(
         style = "steps-pre" if curve == "precision_recall" else "default"
         axes.plot(points[keys[0]], points[keys[1]], color=colour, label=label, drawstyle=style)
     if e["reason"]:
-        axes.text(0.5, 0.55, "one class only: no curve", ha="center", color=_GREY)
+        axes.text(0.5, 0.8, "one class only: no curve", ha="center", color=_GREY)
 
 
-def _finish(axes: Axes, e: dict[str, Any], what: str, names: tuple[str, str], legend: str) -> None:
+def _finish(axes: Axes, e: dict[str, Any], what: str, names: tuple[str, str]) -> None:
     axes.set(xlabel=names[0], ylabel=names[1], xlim=(0, 1), ylim=(0, 1), aspect="equal")
     axes.set_title(
         f"{e['finding']}: {what}\n{e['images']} images, {e['positives']} positive", fontsize=10
     )
     axes.grid(alpha=0.3)
-    axes.legend(loc=legend, fontsize=8, framealpha=0.85, edgecolor="none")
+    # Below, where it hides no part of a curve.
+    axes.legend(loc="upper left", bbox_to_anchor=(0, -0.12), fontsize=8, frameon=False)
 
 
 def _reliability(e: dict[str, Any]) -> Figure:
-    figure = _figure(4.8, 6.0)
+    figure = _figure(4.8, 6.8)
     axes, below = figure.subplots(2, 1, height_ratios=[4, 1])
     bins = e["calibration"]["bins"]
     rows = list(zip(bins["observed"], bins["images"], strict=True))
@@ -119,14 +121,15 @@ def _reliability(e: dict[str, Any]) -> Figure:
     axes.plot([bins["mean"]] * 2, bars, color=colour, alpha=0.5, label=named)
     axes.plot(bins["mean"], bins["observed"], "o", ms=5, color=colour, label=label, clip_on=False)
     names = ("mean predicted probability", "share that is positive")
-    _finish(axes, e, f"reliability, {e['calibration']['kind']} bins", names, "best")
+    _finish(axes, e, f"reliability, {e['calibration']['kind']} bins", names)
     # A rare finding has all its bins in a corner of the unit square.
     reach = min(1.0, 1.1 * max(bins["mean"] + [high for _, high in ends]))
     axes.set(aspect="auto", xlim=(0, reach), ylim=(0, reach))
     counts = e["calibration"]["histogram"]
     left = [place / len(counts) for place in range(len(counts))]
     below.bar(left, counts, width=1 / len(counts), align="edge", color=colour, edgecolor="white")
-    below.set_yscale("symlog", linthresh=1)
+    if max(counts) > 50:
+        below.set_yscale("symlog", linthresh=1)
     below.set(xlabel="predicted probability", ylabel="images", xlim=(0, 1), ylim=(0, None))
     below.grid(alpha=0.3)
     return figure

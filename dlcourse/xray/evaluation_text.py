@@ -14,7 +14,8 @@ def as_markdown(evaluation: dict[str, Any], *, title: str) -> str:
         "",
         f"{e['finding']} in {e['images']} test images of {e['patients']} patients; "
         f"{e['positives']} images are positive ({e['prevalence']:.1%}).",
-        f"Intervals: {e['interval']}; those of shares are Wilson's and take images as independent.",
+        f"Intervals: {e['interval']}{_left_out(e['resamples_left_out'])}; those of shares are "
+        f"Wilson's, for as many independent images as the images of these patients are worth.",
         "Labels are mined from reports, unless it says otherwise. **Not for diagnosis.**",
         *([f"**{e['reason']}.**"] if e["reason"] else []),
         "",
@@ -27,6 +28,10 @@ def as_markdown(evaluation: dict[str, Any], *, title: str) -> str:
     if e["adjudicated"]:
         lines += ["", *_adjudicated(e["adjudicated"])]
     return "\n".join(lines) + "\n"
+
+
+def _left_out(resamples: int | None) -> str:
+    return f" ({resamples} without a class left out)" if resamples else ""
 
 
 def _rows(e: dict[str, Any]) -> Iterator[str]:

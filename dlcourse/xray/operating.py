@@ -1,10 +1,12 @@
 """From a score to a decision: where the threshold is put, and what comes of it.
 
 Sources: Youden, Index for rating diagnostic tests, Cancer 1950; Wilson, Probable inference, the law
-of succession, and statistical inference, JASA 1927.
+of succession, and statistical inference, JASA 1927; Rao and Scott, A simple method for the analysis
+of clustered binary data, Biometrics 1992.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -61,31 +63,70 @@ def _number(text: str) -> float:
     return value
 
 
-def confusion(y_true: np.ndarray, y_score: np.ndarray, threshold: float) -> dict[str, Any]:
+def confusion(
+    y_true: np.ndarray,
+    y_score: np.ndarray,
+    threshold: float,
+    *,
+    patients: Sequence[str] | None = None,
+) -> dict[str, Any]:
     """What calling every score from the threshold on upwards positive gets right and wrong.
+
+    Args:
+        y_true: (N,) 1 or True for a positive.
+        y_score: (N,).
+        threshold: From which on an image is called positive.
+        patients: (N,) whose image each is; None takes images as independent.
 
     Returns:
         Counts `tp`, `fp`, `fn`, `tn`; `sensitivity`, `specificity`, `ppv`, `npv`, each None where
-        nothing is divided by nothing; and for each `<name>_interval`, Wilson's 95 %, which takes
-        images as independent.
+        nothing is divided by nothing; and for each `<name>_interval`, see `share_interval`.
     """
     truths, called = np.asarray(y_true).astype(bool), np.asarray(y_score) >= threshold
-    tp, fp = int((truths & called).sum()), int((~truths & called).sum())
-    fn, tn = int((truths & ~called).sum()), int((~truths & ~called).sum())
-    shares = {
-        "sensitivity": (tp, tp + fn),
-        "specificity": (tn, tn + fp),
-        "ppv": (tp, tp + fp),
-        "npv": (tn, tn + fn),
-    }
+    owner = np.arange(len(truths)) if patients is None else np.asarray(patients)
+    right = truths == called
+    tp, tn = int((right & truths).sum()), int((right & ~truths).sum())
+    fp, fn = int((~right & ~truths).sum()), int((~right & truths).sum())
     table: dict[str, Any] = {"tp": tp, "fp": fp, "fn": fn, "tn": tn}
-    for name, (part, whole) in shares.items():
-        table[name] = part / whole if whole else None
-        table[f"{name}_interval"] = wilson(part, whole)
+    for name, among in (
+        ("sensitivity", truths),
+        ("specificity", ~truths),
+        ("ppv", called),
+        ("npv", ~called),
+    ):
+        table[name] = float(right[among].mean()) if among.any() else None
+        table[f"{name}_interval"] = share_interval(right[among], owner[among])
     return table
 
 
-def wilson(part: int, whole: int, *, z: float = 1.959963984540054) -> tuple[float, float] | None:
+def share_interval(right: np.ndarray, patients: np.ndarray) -> tuple[float, float] | None:
+    """95 % of the share of images that are right, when the images of a patient are alike.
+
+    Wilson's interval for as many independent images as these are worth: N over the design effect,
+    which is the share's variance over patients divided by that of independent images, at least 1.
+    Images that are all right, or all wrong, are worth one a patient.
+
+    Args:
+        right: (N,) bool.
+        patients: (N,) whose image each is.
+
+    Returns:
+        None for fewer than two patients, who say nothing of a spread.
+    """
+    names, owner = np.unique(patients, return_inverse=True)
+    if len(names) < 2:
+        return None
+    share = float(right.mean())
+    off = np.bincount(owner, weights=right - share)
+    spread = len(names) / (len(names) - 1) * float((off**2).sum())  # N^2 times the variance
+    alone = len(right) * share * (1 - share)  # the same for independent images
+    worth = len(right) * min(1.0, alone / max(spread, 1e-9)) if 0 < share < 1 else len(names)
+    return wilson(share * worth, worth)
+
+
+def wilson(
+    part: float, whole: float, *, z: float = 1.959963984540054
+) -> tuple[float, float] | None:
     """Wilson's score interval of a share; 95 % by default, None of nothing."""
     if not whole:
         return None

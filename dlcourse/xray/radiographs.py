@@ -65,7 +65,10 @@ def read_radiographs(
     reasons = {study.file: decoded.errors.get(str(study.path), "") for study in chosen}
     kept = [study for study in chosen if not reasons[study.file]]
     if not kept:
-        raise InputError(f"{root}: none of {len(studies)} images can be used; {_first(studies)}")
+        why = next(study.reason or reasons[study.file] for study in studies)
+        raise InputError(
+            f"{root}: none of {len(studies)} images can be used; {studies[0].file}: {why}"
+        )
     if isinstance(split, Official):
         split = split.within(Path(index or root))
     contents = [decoded.digests[str(study.path)] for study in kept]
@@ -103,8 +106,3 @@ def split_by_patient(
     splits = split.assign(groups, names)
     check_no_leak(groups, splits, names, what="the patient")
     return splits
-
-
-def _first(studies: Sequence[Study]) -> str:
-    reasons = [f"{study.file}: {study.reason}" for study in studies if study.reason]
-    return f"the first is {reasons[0]}" if reasons else "see the errors above"

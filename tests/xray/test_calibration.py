@@ -32,6 +32,19 @@ def test_brier_is_that_of_scikit_learn() -> None:
     assert brier(truths, probabilities) == pytest.approx(brier_score_loss(truths, probabilities))
 
 
+def test_brier_is_reliability_minus_resolution_plus_uncertainty() -> None:
+    """Murphy, Journal of Applied Meteorology 1973: exact where a bin holds one probability."""
+    rng = np.random.default_rng(0)
+    probabilities = rng.choice([0.05, 0.25, 0.55, 0.95], 300)
+    truths = rng.random(300) < 0.8 * probabilities
+    bins, base = reliability(truths, probabilities, kind="equal width"), truths.mean()
+    assert len(bins.images) == 4
+    unreliable = np.average((bins.mean - bins.observed) ** 2, weights=bins.images)
+    resolved = np.average((bins.observed - base) ** 2, weights=bins.images)
+    expected = unreliable - resolved + base * (1 - base)
+    assert brier(truths, probabilities) == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("kind", ["equal width", "equal mass"])
 def test_the_error_is_small_when_calibrated_and_the_shift_when_shifted(kind: str) -> None:
     truths, probabilities = _forecast(40_000)

@@ -10,6 +10,7 @@ from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
 from dlcourse.xray.evaluation import Scored, evaluate, evaluate_findings
 from dlcourse.xray.evaluation_text import as_markdown
+from dlcourse.xray.metadata import fit_metadata
 from dlcourse.xray.operating import choose_threshold, confusion
 from dlcourse.xray.studies import FINDINGS, PNEUMOTHORAX
 from tests.xray.chexnet import chexnet, index
@@ -44,12 +45,21 @@ def test_the_rows_are_what_scikit_learn_says() -> None:
     assert evaluation["model_minus_metadata"]["auroc"] == pytest.approx(ours - theirs)
 
 
+def test_the_lead_over_the_metadata_is_paired() -> None:
+    """A model that says what the metadata say leads by nothing, and surely so."""
+    test = scored(40)
+    labels = np.array([study.has(PNEUMOTHORAX) for study in TRAIN])
+    told = fit_metadata(TRAIN, labels).scores(test.studies)
+    evaluation = _evaluate(replace(test, probabilities=told))
+    assert evaluation["model_minus_metadata"] == {"auroc": 0.0, "auroc_interval": [0.0, 0.0]}
+
+
 def test_thresholds_come_from_the_validation_split() -> None:
     test, val = scored(80), scored(40, seed=9)
     for point in _evaluate(test, val)["operating_points"]:
         threshold = choose_threshold(val.truths, val.probabilities, point["rule"])
         assert point["threshold"] == threshold
-        expected = confusion(test.truths, test.probabilities, threshold)
+        expected = confusion(test.truths, test.probabilities, threshold, patients=test.patients)
         assert point == point | json.loads(json.dumps(expected))
     assert choose_threshold(test.truths, test.probabilities, "youden") != choose_threshold(
         val.truths, val.probabilities, "youden"
@@ -97,6 +107,9 @@ def test_subgroups_part_the_images_and_small_ones_have_no_area() -> None:
         assert sum(row["images"] for row in rows if row["group"] == group) == len(test.studies)
     assert all(row["group"] != "id" for row in rows), "a note with a value an image is no group"
     by_name = {(row["group"], row["value"]): row for row in rows}
+    for value, ages in (("0-39", range(40)), ("40-59", range(40, 60)), ("60+", range(60, 130))):
+        assert by_name["age", value]["images"] == sum(s.age in ages for s in test.studies)
+    assert by_name["first visit", "yes"]["images"] == sum(s.follow_up == 0 for s in test.studies)
     inside = np.array([study.view == "AP" for study in test.studies])
     expected = roc_auc_score(test.truths[inside], test.probabilities[inside])
     assert by_name["view", "AP"]["auroc"] == pytest.approx(expected)
@@ -126,8 +139,25 @@ def test_intervals_shrink_with_more_patients_and_copies_of_images_change_nothing
 
     few, many = scored(30), scored(480)
     assert np.all(widths(many) < 0.4 * widths(few))
-    copied = Scored(np.tile(few.truths, 4), np.tile(few.probabilities, 4), few.studies * 4)
+    studies = [
+        replace(study, file=f"{copy} {study.file}") for copy in "abcd" for study in few.studies
+    ]
+    copied = Scored(np.tile(few.truths, 4), np.tile(few.probabilities, 4), studies)
     np.testing.assert_allclose(widths(copied), widths(few))
+
+
+def test_resamples_of_one_class_are_counted() -> None:
+    """Two of four patients are positive: in one resample of eight, all four draws are alike."""
+    test = scored(4, each=1)
+    truths = np.array([True, True, False, False])
+    evaluation = _evaluate(replace(test, truths=truths))
+    assert evaluation["resamples_left_out"] / 2000 == pytest.approx(1 / 8, abs=0.03)
+    named = f"({evaluation['resamples_left_out']} without a class left out)"
+    assert named in as_markdown(evaluation, title="Few")
+    many = _evaluate(scored(60))
+    assert many["resamples_left_out"] == 0
+    assert "left out" not in as_markdown(many, title="Many")
+    assert _evaluate(replace(test, truths=truths[[0, 2, 2, 2]]))["resamples_left_out"] is None
 
 
 def test_findings_are_averaged_over_those_that_are_defined() -> None:

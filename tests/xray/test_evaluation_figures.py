@@ -1,5 +1,6 @@
 """Pictures show the curves of the evaluation, and say so where there is none."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,10 +45,25 @@ def test_a_better_model_has_its_curve_nearer_to_the_corner(tmp_path: Path) -> No
         path = _draw(scored(150, skill=skill), tmp_path / str(skill))[0]
         pixels = imread(path)[..., :3] * 255
         blue = np.abs(pixels - BLUE).max(axis=-1) < 12
-        left = blue[:, : blue.shape[1] // 2]  # the legend is on the right
+        left = blue[: blue.shape[0] * 7 // 10, : blue.shape[1] // 2]  # not the legend below
         return float(np.nonzero(left)[0].mean())
 
     assert height(4.0) < height(0.5) - 30, "rows of a picture count downwards"
+
+
+def test_no_legend_hides_a_curve(tmp_path: Path) -> None:
+    """Curves that run level from edge to edge, where a legend would lie within the axes."""
+    test = scored(60)
+    positives, negatives = np.flatnonzero(test.truths), np.flatnonzero(~test.truths)
+    high, low = np.where(test.truths, 0.8, 0.2), np.where(test.truths, 0.2, 0.5)
+    high[negatives[:4]] = 0.9  # precision 9 in 10 at a recall of 1
+    low[positives[:4]] = 0.9  # sensitivity 1 in 10 from a specificity of 1 to 0
+    precise = _draw(replace(test, probabilities=high), tmp_path / "high")[1]
+    insensitive = _draw(replace(test, probabilities=low), tmp_path / "low")[0]
+    for path in (precise, insensitive):
+        blue = np.abs(imread(path)[..., :3] * 255 - BLUE).max(axis=-1) < 40
+        level = blue[blue.sum(axis=1).argmax()]
+        assert level.mean() > 0.7
 
 
 def test_one_class_has_no_curve_and_no_error(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlcourse.errors import InputError
-from dlcourse.xray.operating import choose_threshold, confusion, wilson
+from dlcourse.intervals import cluster_bootstrap
+from dlcourse.xray.operating import choose_threshold, confusion, share_interval, wilson
 from dlcourse.xray.studies import FINDINGS, PNEUMOTHORAX
 from tests.xray.chexnet import chexnet
 
@@ -40,6 +41,14 @@ def test_every_image_is_counted_once(rows: list[tuple[bool, int]], cut: int) -> 
         truths.sum(),
         (~truths).sum(),
     ]
+    for name, part, rest in (
+        ("sensitivity", "tp", "fn"),
+        ("specificity", "tn", "fp"),
+        ("ppv", "tp", "fp"),
+        ("npv", "tn", "fn"),
+    ):
+        whole = table[part] + table[rest]
+        assert table[name] == (pytest.approx(table[part] / whole) if whole else None)
 
 
 def test_the_interval_of_a_share_is_wilsons() -> None:
@@ -53,6 +62,34 @@ def test_the_interval_of_a_share_is_wilsons() -> None:
         assert wilson(part, whole) == pytest.approx(ends, abs=5e-5)
         mirrored = tuple(1 - end for end in reversed(wilson(whole - part, whole)))
         assert mirrored == pytest.approx(ends, abs=5e-5)
+
+
+def _shares_of_patients(patients: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Images that are right in 80 % of cases, one to eight of a patient, who has a share of his."""
+    rng = np.random.default_rng(seed)
+    owner = np.repeat(np.arange(patients), rng.integers(1, 9, patients))
+    return rng.random(len(owner)) < rng.beta(0.8, 0.2, patients)[owner], owner
+
+
+def test_intervals_of_shares_cover_though_the_images_of_a_patient_are_alike() -> None:
+    covered = np.zeros(2)
+    for seed in range(400):
+        right, owner = _shares_of_patients(60, seed=seed)
+        for place, of in enumerate((owner, np.arange(len(owner)))):
+            low, high = share_interval(right, of)
+            covered[place] += low <= 0.8 <= high
+    assert 0.91 < covered[0] / 400 < 0.97
+    assert covered[1] / 400 < 0.8, "as if images were independent"
+
+
+def test_a_share_of_patients_with_one_image_each_has_wilsons_interval() -> None:
+    right = np.arange(40) < 31
+    assert share_interval(right, np.arange(40)) == pytest.approx(wilson(31, 40), abs=4e-3)
+    copied = share_interval(np.repeat(right, 5), np.repeat(np.arange(40), 5))
+    assert copied == pytest.approx(share_interval(right, np.arange(40)))
+    perfect = share_interval(np.ones(40, bool), np.repeat(np.arange(8), 5))
+    assert perfect == pytest.approx(wilson(8, 8))
+    assert share_interval(right, np.zeros(40)) is None
 
 
 def test_what_is_not_defined_is_none() -> None:
@@ -87,3 +124,12 @@ def test_the_published_predictions_have_their_published_operating_points() -> No
     table = confusion(truths, scores, threshold)
     assert table["sensitivity"] == pytest.approx(0.820, abs=5e-4)
     assert table["specificity"] == pytest.approx(0.783, abs=5e-4)
+    # As wide as the bootstrap over patients, twice as wide as if images were independent.
+    _, owner = np.unique(scored.patients, return_inverse=True)
+    found = truths & (scores >= threshold)
+    sums, counts = np.bincount(owner, weights=found), np.bincount(owner, weights=truths)
+    by_patient = confusion(truths, scores, threshold, patients=scored.patients)
+    expected = cluster_bootstrap(sums, counts)
+    assert by_patient["sensitivity_interval"] == pytest.approx(expected, abs=0.006)
+    widths = [np.diff(t["sensitivity_interval"])[0] for t in (table, by_patient)]
+    assert widths[1] > 1.7 * widths[0]
