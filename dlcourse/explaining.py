@@ -60,22 +60,22 @@ def _explain_split(
     from dlcourse.xray.predictions import shown_finding
     from dlcourse.xray.report import THRESHOLD, threshold_of, write_evaluation, write_failures
 
-    if config.split not in SPLITS:
-        raise InputError(f"split={config.split}: choose one of {', '.join(SPLITS)}")
+    if config.part not in SPLITS:
+        raise InputError(f"part={config.part}: choose one of {', '.join(SPLITS)}")
     finding = shown_finding(module.findings, config.finding)
     data = make(run.config.data)
     data.prepare_data()
     data.setup()
     val = predict_split(module, data, VAL)
-    seen = val if config.split == VAL else predict_split(module, data, config.split)
-    title = f"{config.split} of {run.folder.name}"
+    seen = val if config.part == VAL else predict_split(module, data, config.part)
+    title = f"{config.part} of {run.folder.name}"
     write_evaluation(folder, seen, val, data.studies(TRAIN), finding=finding, title=title)
     if config.faithfulness:
         _faithfulness(folder, module, seen, finding, images=config.faithfulness)
     return write_failures(
         folder / "atlas", seen, finding=finding, threshold=threshold_of(val, finding),
         most=config.most, title=f"Failure atlas: {title}", command=_command(config),
-        facts=_facts(config, run) | {"split": config.split, "threshold": THRESHOLD},
+        facts=_facts(config, run) | {"split": config.part, "threshold": THRESHOLD},
     )  # fmt: skip
 
 

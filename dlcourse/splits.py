@@ -84,7 +84,7 @@ class Listed:
         except (OSError, KeyError, csv.Error, UnicodeDecodeError) as error:
             raise InputError(
                 f"{self.file}: not a list of splits ({error}): a CSV with the columns file and "
-                f"split is needed, such as the corpus.csv of a run"
+                f"split is needed, such as the corpus.csv or studies.csv of a run"
             ) from error
         wrong = [name for name in names if listed.get(name) not in SPLITS]
         if wrong:

@@ -86,9 +86,7 @@ def rebuild(run: "Run", *, checkpoint: str) -> "Task":
     """The task of a run with its trained weights, to be used and not to be trained further."""
     from dlcourse.runs import load_weights
 
-    config = run.config
-    if "weights" in config.net:  # what it began from may be gone, and the checkpoint has them all
-        config.net.weights = None
+    config = _without_start(run.config)
     task: Task = make(config.task, loss=None, optimizer=None, scheduler=None)
     load_weights(task, run.checkpoint(checkpoint))
     return task.eval()
@@ -116,7 +114,14 @@ def resumed(config: DictConfig) -> tuple[DictConfig, Path]:
                 f"resume={config.resume} {override}: a run goes on as it was begun; only steps may "
                 f"change (it has {saved.steps})"
             )
-    return saved, run.checkpoint(LAST)
+    return _without_start(saved), run.checkpoint(LAST)
+
+
+def _without_start(config: DictConfig) -> DictConfig:
+    """No weights to begin from: they may be gone by now, and the checkpoint has them all."""
+    if "weights" in config.net:
+        config.net.weights = None
+    return config
 
 
 def _check_lab(config: DictConfig) -> None:

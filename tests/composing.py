@@ -21,7 +21,9 @@ QUICK = [
 
 QUICK_XRAY = [
     "experiment=xray_phantoms",
-    "data.source.patients=16",
+    "data.source.patients=24",
+    "split.val=0.25",
+    "split.test=0.25",
     "data.source.size=64",
     "data.batch_size=4",
     "data.size=32",

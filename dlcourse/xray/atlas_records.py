@@ -16,7 +16,7 @@ from torch.nn.functional import interpolate
 from dlcourse.xray.cam import evidence
 from dlcourse.xray.images import read_image, resized
 from dlcourse.xray.localisation import truth_mask
-from dlcourse.xray.studies import Study
+from dlcourse.xray.studies import PNEUMOTHORAX, Study
 
 OUTCOMES = ("TP", "FP", "FN", "TN", "-")  # the last where there is no label
 _SURE = 1e-12  # a probability no closer to 0 or 1, whose log-odds would be infinite
@@ -122,7 +122,9 @@ def _record(
 ) -> Record:
     cams = torch.from_numpy(np.asarray(entry.cams, np.float32))[None]
     cells = evidence(cams, finding=index)[0].numpy()  # (h, w)
-    mask = None if entry.study.mask is None else _outlined(entry.study, entry.image.shape)
+    # A mask is of a pneumothorax, whatever else is on the page.
+    masked = entry.study.mask is not None and same_finding(finding, PNEUMOTHORAX)
+    mask = _outlined(entry.study, entry.image.shape) if masked else None
     row, column = np.unravel_index(cells.argmax(), cells.shape)
     x, y = (int(column) + 0.5) / cells.shape[1], (int(row) + 0.5) / cells.shape[0]
     flat = bool(cells.min() == cells.max())

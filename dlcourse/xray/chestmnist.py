@@ -74,6 +74,20 @@ def npz_name(size: int) -> str:
     return "chestmnist.npz" if size == 28 else f"chestmnist_{size}.npz"
 
 
+def chestmnist_in(folder: str | Path, *, size: int) -> Path | None:
+    """The file of a size that lies in a folder; None where there is no ChestMNIST.
+
+    Raises:
+        InputError: It is there in other sizes only.
+    """
+    found = sorted(Path(folder).glob("chestmnist*.npz"))
+    path = Path(folder) / npz_name(size) if size in MD5 else None
+    if found and path not in found:
+        names = ", ".join(file.name for file in found)
+        raise InputError(f"{folder}: data.size={size} asks for another file than {names}")
+    return path if found else None
+
+
 def fetch_chestmnist(folder: str | Path, *, size: int, url: str | None = None) -> Path:
     """Download the file of a size into a folder, or verify the one that lies there.
 

@@ -37,8 +37,8 @@ def draw_phantom(
 ) -> tuple[np.ndarray, np.ndarray]:
     """One radiograph, a pure function of its arguments.
 
-    The same arguments without the rim give the same image without the pneumothorax, to the pixel
-    outside of it.
+    The same arguments without the rim give the same image without the pneumothorax: it differs only
+    in the mask and in pixels at its edge, which are covered by less than half.
 
     Returns:
         Grey values (size, size) uint8, and where the pneumothorax is (size, size) bool: the air,

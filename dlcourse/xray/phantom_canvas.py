@@ -15,10 +15,10 @@ class Canvas:
         self.angle, self.scale = rng.normal(0, 0.03), rng.uniform(0.92, 1.03)
         self.shift = rng.normal(0, 0.015, 2)
 
-    def _pixels(self, points: Points) -> list[tuple[float, float]]:
+    def _pixels(self, points: Points) -> list[float]:
         cos, sin = np.cos(self.angle), np.sin(self.angle)
         turned = (points - 0.5) @ np.array([[cos, sin], [-sin, cos]]) * self.scale
-        return [tuple(p) for p in (turned + 0.5 + self.shift) * self.size * OVERSAMPLING]
+        return ((turned + 0.5 + self.shift) * self.size * OVERSAMPLING).ravel().tolist()
 
     def _blank(self) -> tuple[Image.Image, ImageDraw.ImageDraw]:
         image = Image.new("L", (self.size * OVERSAMPLING,) * 2)

@@ -69,8 +69,11 @@ def write_phantoms(
         raise InputError(
             f"data.source.confounders={confounders}: choose one of {', '.join(CONFOUNDERS)}"
         )
-    if patients < 1 or size < 32:
-        raise InputError(f"{patients} phantoms of {size} px: at least 1, of at least 32 px")
+    if patients < 1 or size < 32 or seed < 0:
+        raise InputError(
+            f"{patients} phantoms of {size} px, seed {seed}: at least 1, of at least 32 px, and a "
+            f"seed of at least 0"
+        )
     folder = Path(folder)
     if folder.is_dir():
         return
@@ -162,7 +165,7 @@ def _box(mask: np.ndarray) -> tuple[float, ...]:
 
 
 def _write_tables(rows: Sequence[_Row], folder: Path) -> None:
-    boxes = [(r.name, PNEUMOTHORAX, *r.box, "", "", "") for r in rows if r.box is not None]
+    boxes = [(r.name, PNEUMOTHORAX, *r.box) for r in rows if r.box is not None]
     tables: Iterator[tuple[str, Sequence[object], Iterable[Sequence[object]]]] = iter(
         [
             (INDEX_FILES[0], INDEX_HEADER, (r.index for r in rows)),

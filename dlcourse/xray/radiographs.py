@@ -11,6 +11,7 @@ from dlcourse.errors import InputError
 from dlcourse.splits import Split, check_no_leak, connected_groups
 from dlcourse.xray.archive import read_archive
 from dlcourse.xray.cache import decoded_images
+from dlcourse.xray.chestmnist import chestmnist_in, read_chestmnist
 from dlcourse.xray.official import Official
 from dlcourse.xray.studies import Study
 from dlcourse.xray.subset import Subset
@@ -43,7 +44,7 @@ def read_radiographs(
     *,
     size: int,
     subset: Subset,
-    split: Split,
+    split: Split | None,
     cache: str | Path,
     index: str | Path | None = None,
 ) -> Radiographs:
@@ -58,6 +59,8 @@ def read_radiographs(
         InputError: The folder, its index or the split is not what it has to be; a patient stands
             in two splits; no image can be used.
     """
+    if own := chestmnist_in(root, size=size):
+        return _read_own(own, subset=subset, split=split, cache=cache)
     archive = read_archive(root, index=index)
     studies = subset.choose(archive.studies)
     chosen = [study for study in studies if not study.reason]
@@ -69,6 +72,8 @@ def read_radiographs(
         raise InputError(
             f"{root}: none of {len(studies)} images can be used; {studies[0].file}: {why}"
         )
+    if split is None:
+        raise InputError(f"{root}: split=null is for ChestMNIST; choose official, patient or folds")
     if isinstance(split, Official):
         split = split.within(Path(index or root))
     contents = [decoded.digests[str(study.path)] for study in kept]
@@ -83,6 +88,20 @@ def read_radiographs(
     ]
     rows = np.flatnonzero([not reasons[study.file] for study in chosen])
     return Radiographs(studies, decoded.images, rows, archive.without_image)
+
+
+def _read_own(path: Path, *, subset: Subset, split: Split | None, cache: str | Path) -> Radiographs:
+    """ChestMNIST, whose images have one size and whose parts are its split."""
+    if split is not None:
+        raise InputError(
+            f"{path}: ChestMNIST names no patients, so that only its own split can be believed: "
+            f"split=null"
+        )
+    studies, images = read_chestmnist(path, folder=cache)
+    studies = subset.choose(studies)
+    rows = np.flatnonzero([not study.reason for study in studies])
+    studies = [replace(study, split="" if study.reason else study.split) for study in studies]
+    return Radiographs(studies, images, rows)
 
 
 def split_by_patient(

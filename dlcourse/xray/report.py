@@ -24,7 +24,7 @@ from dlcourse.xray.localisation import truth_mask
 from dlcourse.xray.localisation_report import localisation_report
 from dlcourse.xray.operating import choose_threshold
 from dlcourse.xray.predictions import Predictions
-from dlcourse.xray.studies import Study
+from dlcourse.xray.studies import PNEUMOTHORAX, Study
 
 THRESHOLD = "chosen on validation: most sensitivity + specificity (Youden)"
 
@@ -80,7 +80,7 @@ def localised(predictions: Predictions, finding: str) -> dict[str, Any] | None:
     items, truths = [i for i, _ in marked], [truth for _, truth in marked]
     studies = [predictions.studies[i] for i in items]
     boxes = [[box for box in study.boxes if box.finding == finding] for study in studies]
-    from_boxes = all(study.mask is None for study in studies)
+    from_boxes = finding != PNEUMOTHORAX or all(study.mask is None for study in studies)
     return localisation_report(
         predictions.evidence(finding)[items],
         truths,
@@ -92,9 +92,12 @@ def localised(predictions: Predictions, finding: str) -> dict[str, Any] | None:
 
 def _marked(study: Study, size: tuple[int, int], finding: str) -> np.ndarray | None:
     """Where (H, W) the finding was marked: the mask's outline, else boxes; None without any."""
-    if study.mask is not None:
+    if study.mask is not None and finding == PNEUMOTHORAX:
         with Image.open(study.mask) as picture:
-            return np.asarray(picture.convert("L").resize(size[::-1], Image.Resampling.BOX)) > 127
+            small = picture.convert("L").resize(size[::-1], Image.Resampling.BOX)
+        shares = np.asarray(small)
+        # A thin rim may fill no pixel by half: those that it fills most stand for it.
+        return shares >= np.clip(shares.max(), 1, 128)
     boxes = [box for box in study.boxes if box.finding == finding]
     return truth_mask(boxes, size) if boxes else None
 
@@ -123,6 +126,8 @@ def write_failures(
     """The failure atlas of the images it was most wrong about; of all when `most` is None."""
     place = predictions.findings.index(finding)
     p = predictions.probabilities[:, place]
+    # Of two logits both maps; of several findings that of this one.
+    shown = slice(None) if len(predictions.findings) == 1 else [place]
     truths = predictions.truths
     labels = [None] * len(p) if truths is None else [int(value) for value in truths[:, place]]
     wrong = [wrongness(float(a), b, threshold=threshold) for a, b in zip(p, labels, strict=True)]
@@ -132,17 +137,16 @@ def write_failures(
             predictions.studies[i],
             predictions.image(i),
             float(p[i]),
-            predictions.cams[i],
+            predictions.cams[i][shown],
             labels[i],
         )
         for i in chosen
     ]
     if len(chosen) < len(p):
         facts = {**facts, "shown": f"the {len(chosen)} of {len(p)} images it was most wrong about"}
-    classes = () if len(predictions.findings) == 1 else predictions.findings
     return write_atlas(
         entries, folder, title=title, finding=finding, threshold=threshold, facts=facts,
-        command=command, bias=predictions.bias, classes=classes,
+        command=command, bias=predictions.bias[shown],
     )  # fmt: skip
 
 

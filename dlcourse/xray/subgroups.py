@@ -61,8 +61,18 @@ def _groups(studies: Sequence[Study]) -> Iterator[tuple[str, list[str]]]:
     yield "first visit", [_first_visit(s.follow_up) for s in studies]
     for key in dict.fromkeys(key for s in studies for key in s.notes):
         values = [s.notes.get(key, "") for s in studies]
-        if len(set(values) - {""}) <= MOST_VALUES:
+        named = set(values) - {""}
+        if len(named) <= MOST_VALUES and not any(map(_is_number, named)):
             yield key, values
+
+
+def _is_number(text: str) -> bool:
+    """Amounts make no groups."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _age_group(age: int | None) -> str:

@@ -102,7 +102,10 @@ def test_dropout_is_between_the_means_and_the_head_while_training() -> None:
 
 
 def test_the_small_network_learns_to_tell_where_nothing_is() -> None:
-    net, generator = small(2, channels=[8, 8, 8], kernels=[3, 3, 3]), torch.Generator().manual_seed(2)
+    net, generator = (
+        small(2, channels=[8, 8, 8], kernels=[3, 3, 3]),
+        torch.Generator().manual_seed(2),
+    )
     images = torch.randint(100, 156, (32, 1, 32, 32), generator=generator, dtype=torch.uint8)
     targets = torch.arange(32) % 2
     images[targets == 1, :, 8:20, 4:12] = 20
@@ -115,13 +118,18 @@ def test_the_small_network_learns_to_tell_where_nothing_is() -> None:
 
 
 def test_the_small_networks_channels_are_an_option() -> None:
-    assert small(2, channels=[4, 5], kernels=[3, 1]).forward_features(radiographs()).shape == (2, 5, 16, 16)
+    assert small(2, channels=[4, 5], kernels=[3, 1]).forward_features(radiographs()).shape == (
+        2,
+        5,
+        16,
+        16,
+    )
     with pytest.raises(InputError, match=r"net\.channels"):
         small(2, channels=[])
 
 
 def test_the_small_networks_maps_lie_where_the_image_is() -> None:
-    """With mirrored weights a mirrored image has mirrored maps: no cell looks half a pixel aside."""
+    """With turned weights a turned image has turned maps: no cell looks half a pixel aside."""
     net = small(2).eval()
     with torch.no_grad():
         for module in net.modules():

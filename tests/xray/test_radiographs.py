@@ -1,4 +1,4 @@
-"""Every image that is found takes part or has a reason, keeps its pixels, and follows its patient."""
+"""Every image found takes part or has a reason, keeps its pixels, and follows its patient."""
 
 import shutil
 from pathlib import Path
