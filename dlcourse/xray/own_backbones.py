@@ -68,7 +68,7 @@ def small(
     num_classes: int,
     *,
     channels: Sequence[int] = (16, 32, 64, 96),
-    kernels: Sequence[int] = (3, 1, 1, 1),
+    kernels: Sequence[int] = (3, 3, 1, 1),
     weights: str | None = None,
     normalise: str | nn.Module = "image",
     dropout: float = 0.0,

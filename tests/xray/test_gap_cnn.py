@@ -64,7 +64,7 @@ def test_the_labs_initialisation_is_tensorflows() -> None:
 def test_the_lab_sees_16_x_16_cells_at_256_pixels_and_the_small_net_at_128() -> None:
     small_net = small(2).eval()
     assert small_net.forward_features(radiographs(1, 128)).shape == (1, 96, 16, 16)
-    assert sum(parameter.numel() for parameter in small_net.parameters()) == 65_026
+    assert sum(parameter.numel() for parameter in small_net.parameters()) == 73218
     lab = lab2018(2).to("meta")
     assert lab.forward_features(radiographs(1, 256).to("meta")).shape == (1, 512, 16, 16)
 
