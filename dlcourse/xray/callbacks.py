@@ -1,6 +1,7 @@
 """What an X-ray run leaves behind: maps while it trains, and in the end the evaluation."""
 
 import logging
+import math
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +147,7 @@ class EvaluationReport(Callback):
             "findings": evaluation.get("findings"),
             "monitored": {
                 "metric": None if best is None else best.monitor,
-                "best": None if score is None else float(score),
+                "best": None if score is None or not math.isfinite(score) else float(score),
             },
             "steps": trainer.max_steps,
         }

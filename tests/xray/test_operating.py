@@ -133,3 +133,8 @@ def test_the_published_predictions_have_their_published_operating_points() -> No
     assert by_patient["sensitivity_interval"] == pytest.approx(expected, abs=0.006)
     widths = [np.diff(t["sensitivity_interval"])[0] for t in (table, by_patient)]
     assert widths[1] > 1.7 * widths[0]
+
+
+def test_a_ranking_the_wrong_way_round_still_has_a_finite_youden_threshold() -> None:
+    truths, scores = np.array([1, 1, 0, 0]), np.array([0.1, 0.2, 0.8, 0.9])
+    assert choose_threshold(truths, scores, "youden") == 0.1

@@ -141,8 +141,9 @@ def test_the_headers_are_the_archives_own(corpus: Path, name: str, literal: str)
 
 
 def test_every_row_has_the_cells_of_its_header(corpus: Path) -> None:
+    # The archive's box file names nine columns and fills six.
     for name, cells in ((INDEX, 11), (BOXES, 6), (NOTES, 6)):
-        assert {len(row) for row in rows(corpus / name)} == {cells}
+        assert {len(row) for row in rows(corpus / name)[1:]} == {cells}
     images = sorted(path.name for path in (corpus / "images").iterdir())
     for name in (INDEX, NOTES):
         assert [row[0] for row in rows(corpus / name)[1:]] == images
