@@ -170,6 +170,18 @@ def connected_groups(keys: Sequence[Iterable[Hashable]]) -> list[int]:
     return [root(item) for item in range(len(keys))]
 
 
+def named_groups(keys: Sequence[Iterable[Hashable]], names: Sequence[str]) -> list[str]:
+    """The group of each item, `connected_groups` under the first of its items' names.
+
+    The first by the alphabet: the order of the items is nobody's.
+    """
+    roots = connected_groups(keys)
+    first: dict[int, str] = {}
+    for root, name in zip(roots, names, strict=True):
+        first[root] = min(first.get(root, name), name)
+    return [first[root] for root in roots]
+
+
 def check_no_leak(
     groups: Sequence[str], splits: Sequence[str], names: Sequence[str], *, what: str
 ) -> None:

@@ -19,6 +19,7 @@ from dlcourse.splits import (
     Split,
     check_no_leak,
     connected_groups,
+    named_groups,
 )
 
 GROUPS = [f"song {i // 3}" for i in range(60)]  # twenty groups of three
@@ -259,3 +260,12 @@ def test_connected_groups_are_the_classes_of_sharing_a_key(keys: list[set[int]])
     groups = connected_groups(keys)
     for a in range(size):
         assert [groups[a] == groups[b] for b in range(size)] == linked[a].tolist()
+
+
+def test_a_group_has_the_first_of_its_names_whatever_the_order() -> None:
+    keys = [("b", 1), ("a", 2), ("c", 1), ("d", 2), ("e",)]
+    names = ["zoe", "bob", "ann", "cid", "dan"]
+    for order in ([0, 1, 2, 3, 4], [4, 2, 0, 3, 1]):
+        groups = named_groups([keys[i] for i in order], [names[i] for i in order])
+        wanted = {0: "ann", 1: "bob", 2: "ann", 3: "bob", 4: "dan"}
+        assert groups == [wanted[i] for i in order]

@@ -18,7 +18,7 @@ from dlcourse.music.melody import choose_melody
 from dlcourse.music.midi import MIDI_SUFFIXES, is_midi, read_midi
 from dlcourse.music.notes import PITCH, START, Song
 from dlcourse.progress import progress_bar
-from dlcourse.splits import Split, check_no_leak, connected_groups
+from dlcourse.splits import Split, check_no_leak, named_groups
 
 TIMINGS = ("auto", "score", "performed")
 BEAT_FILE = "beat_midi.txt"  # POP909's annotation, beside the song
@@ -98,11 +98,7 @@ def split_corpus(entries: Sequence[Entry], split: Split) -> list[Entry]:
         InputError: Two files of one group stand in different splits.
     """
     kept = [entry for entry in entries if not entry.reason]
-    roots = connected_groups([entry.identity for entry in kept])
-    titles: dict[int, str] = {}  # the first by the alphabet: the order of the files is nobody's
-    for root, entry in zip(roots, kept, strict=True):
-        titles[root] = min(titles.get(root, entry.title), entry.title)
-    groups = [titles[root] for root in roots]
+    groups = named_groups([entry.identity for entry in kept], [entry.title for entry in kept])
     names = [entry.file for entry in kept]
     splits = split.assign(groups, names)
     check_no_leak(groups, splits, names, what="the song")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from dlcourse.errors import InputError
-from dlcourse.splits import Split, check_no_leak, connected_groups
+from dlcourse.splits import Split, check_no_leak, named_groups
 from dlcourse.xray.archive import read_archive
 from dlcourse.xray.cache import decoded_images
 from dlcourse.xray.chestmnist import chestmnist_in, read_chestmnist
@@ -116,11 +116,7 @@ def split_by_patient(
         (("patient", study.patient), ("content", content))
         for study, content in zip(studies, contents, strict=True)
     ]
-    roots = connected_groups(keys)
-    patients: dict[int, str] = {}  # the first by the alphabet stands for all of a group
-    for root, study in zip(roots, studies, strict=True):
-        patients[root] = min(patients.get(root, study.patient), study.patient)
-    groups = [patients[root] for root in roots]
+    groups = named_groups(keys, [study.patient for study in studies])
     names = [study.file for study in studies]
     splits = split.assign(groups, names)
     check_no_leak(groups, splits, names, what="the patient")
