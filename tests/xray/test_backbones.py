@@ -12,6 +12,7 @@ from torchvision import models
 from dlcourse.errors import InputError
 from dlcourse.training import make
 from dlcourse.xray.backbones import chain, timm_net, torchvision_net
+from dlcourse.xray.cam import class_activation_maps
 from dlcourse.xray.gap_cnn import GapCNN
 from dlcourse.xray.normalise import ImageNet
 
@@ -56,6 +57,9 @@ def test_every_shipped_network_is_built_without_weights(path: Path) -> None:
     net = make(config)(3)
     assert isinstance(net, GapCNN)
     assert net.eval()(radiographs()).shape == (2, 3)
+    logits, cams = class_activation_maps(net.eval(), radiographs())
+    sums = cams.mean((-2, -1)) + net.head.bias
+    assert torch.allclose(sums, logits, atol=1e-5 * max(1.0, float(logits.abs().max())))
 
 
 def test_the_shipped_networks_are_all_there() -> None:
