@@ -79,6 +79,14 @@ def _message(error: BaseException) -> str:
     return text.replace("Missing mandatory value:", "a value is needed for:")
 
 
+def typed_command(script: str, config: Any) -> str:
+    """The line that does it again: what was typed, or the run alone for who called from Python."""
+    from hydra.core.hydra_config import HydraConfig
+
+    overrides = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
+    return " ".join([f"python scripts/{script}", *(overrides or [f"run={config.run}"])])
+
+
 def _register_resolvers() -> None:
     from omegaconf import OmegaConf
 

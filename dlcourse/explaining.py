@@ -1,13 +1,13 @@
 """Why a network says what it says, from a run folder: what scripts/explain.py calls."""
 
 import logging
-from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
+from dlcourse.cli import typed_command
 from dlcourse.errors import InputError
 
 if TYPE_CHECKING:
@@ -74,7 +74,8 @@ def _explain_split(
         _faithfulness(folder, module, seen, finding, images=config.faithfulness)
     return write_failures(
         folder / "atlas", seen, finding=finding, threshold=threshold_of(val, finding),
-        most=config.most, title=f"Failure atlas: {title}", command=_command(config),
+        most=config.most, title=f"Failure atlas: {title}",
+        command=typed_command("explain.py", config),
         facts=_facts(config, run) | {"split": config.part, "threshold": THRESHOLD},
     )  # fmt: skip
 
@@ -100,7 +101,8 @@ def _explain_files(
     write_scores(seen, folder / "scores.csv", threshold=threshold)
     return write_failures(
         folder, seen, finding=finding, threshold=threshold, most=config.most,
-        title=f"{len(names)} images, {run.folder.name}", command=_command(config),
+        title=f"{len(names)} images, {run.folder.name}",
+        command=typed_command("explain.py", config),
         facts=_facts(config, run) | {"threshold": origin},
     )  # fmt: skip
 
@@ -167,10 +169,3 @@ def _export(module: "PneumothoraxDetector", run: "Run", path: Path) -> Path:
 
 def _facts(config: DictConfig, run: "Run") -> dict[str, object]:
     return {"run": run.folder, "checkpoint": config.checkpoint}
-
-
-def _command(config: DictConfig) -> str:
-    from hydra.core.hydra_config import HydraConfig
-
-    overrides: Sequence[str] = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
-    return " ".join(["python scripts/explain.py", *(overrides or [f"run={config.run}"])])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
+from dlcourse.cli import typed_command
 from dlcourse.errors import InputError
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def generate(config: DictConfig) -> Path:
     )
     facts = {"run": str(run.folder), "checkpoint": config.checkpoint, "seed": str(config.seed)}
     facts |= {key: str(value) for key, value in config.sampler.items() if key != "_target_"}
-    write_songs(songs, folder, facts=facts, command=_command(config))
+    write_songs(songs, folder, facts=facts, command=typed_command("generate.py", config))
     for number, song in enumerate(songs):
         if song.loop:
             log.warning("song-%02d ends in a loop of %d steps", number, song.loop)
@@ -68,10 +69,3 @@ def _entries(run: "Run") -> list:
     data.prepare_data()
     data.setup()
     return data.entries
-
-
-def _command(config: DictConfig) -> str:
-    from hydra.core.hydra_config import HydraConfig
-
-    overrides = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
-    return " ".join(["python scripts/generate.py", *(overrides or [f"run={config.run}"])])

@@ -67,7 +67,7 @@ class CamPanel(Callback):
         draw_panel(_rows(seen, finding), path)
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
-                logger.log_image("maps", [str(path)], step=None)
+                logger.log_image("maps", [str(path)])
 
     def state_dict(self) -> dict[str, Any]:
         """The choice, so that a resumed run shows the same images."""
