@@ -11,11 +11,9 @@ from pathlib import PurePosixPath
 
 import numpy as np
 import torch
-from torch.nn.functional import interpolate
 
 from dlcourse.xray.cam import evidence
-from dlcourse.xray.images import read_image, resized
-from dlcourse.xray.localisation import truth_mask
+from dlcourse.xray.localisation import outlined_mask, truth_mask
 from dlcourse.xray.studies import PNEUMOTHORAX, Study
 
 OUTCOMES = ("TP", "FP", "FN", "TN", "-")  # the last where there is no label
@@ -124,7 +122,7 @@ def _record(
     cells = evidence(cams, finding=index)[0].numpy()  # (h, w)
     # A mask is of a pneumothorax, whatever else is on the page.
     masked = entry.study.mask is not None and same_finding(finding, PNEUMOTHORAX)
-    mask = _outlined(entry.study, entry.image.shape) if masked else None
+    mask = outlined_mask(entry.study.mask, entry.image.shape) if masked else None
     row, column = np.unravel_index(cells.argmax(), cells.shape)
     x, y = (int(column) + 0.5) / cells.shape[1], (int(row) + 0.5) / cells.shape[0]
     flat = bool(cells.min() == cells.max())
@@ -153,13 +151,3 @@ def _truth(entry: AtlasEntry, mask: np.ndarray | None, finding: str) -> np.ndarr
         return mask
     boxes = [box for box in entry.study.boxes if same_finding(box.finding, finding)]
     return truth_mask(boxes, entry.image.shape) if boxes else None
-
-
-def _outlined(study: Study, size: tuple[int, int]) -> np.ndarray | None:
-    """The mask (H, W), with the margins that a square image was given; None when it is empty."""
-    mask = read_image(study.mask)
-    if size[0] == size[1]:
-        mask = resized(mask, max(mask.shape))
-    pixels = torch.from_numpy(mask > 0)[None, None].float()
-    large = interpolate(pixels, size=size, mode="nearest-exact")[0, 0].numpy() > 0
-    return large if large.any() else None

@@ -27,6 +27,10 @@ def as_markdown(evaluation: dict[str, Any], *, title: str) -> str:
     ]
     if e["adjudicated"]:
         lines += ["", *_adjudicated(e["adjudicated"])]
+    if e.get("localisation"):
+        lines += ["", *_localisation(e["localisation"])]
+    if e.get("findings"):
+        lines += ["", *_findings(e["findings"])]
     return "\n".join(lines) + "\n"
 
 
@@ -88,6 +92,44 @@ def _adjudicated(row: dict[str, Any]) -> Iterator[str]:
         f"label against the panel: sensitivity {_with_interval(row, 'label_sensitivity')}, "
         f"PPV {_with_interval(row, 'label_ppv')}."
     )
+
+
+def _localisation(report: dict[str, Any]) -> Iterator[str]:
+    columns = ("model", "random", "prior", "ceiling", "model - prior")
+    yield "## Where the maps lie"
+    yield ""
+    yield (
+        f"{report['images']} positives with a mask or box, of {report['patients']} patients; maps "
+        f"of {report['grid'][0]} x {report['grid'][1]} cells. Random: maps of noise. Prior: the "
+        f"best guess from where other patients' findings lie, the image unread. Ceiling: the best "
+        f"that whole cells can do."
+    )
+    yield ""
+    yield f"| | {' | '.join(columns)} |"
+    yield f"|---|{'---|' * len(columns)}"
+    for name, row in report["scores"].items():
+        yield f"| {name} | {' | '.join(_mean(row[column]) for column in columns)} |"
+
+
+def _mean(value: dict[str, Any] | None) -> str:
+    if value is None:
+        return ""
+    return _with_interval({"mean": value["mean"], "mean_interval": value["interval"]}, "mean")
+
+
+def _findings(findings: dict[str, Any]) -> Iterator[str]:
+    keys = ("auroc", "average_precision")
+    yield "## Every finding"
+    yield ""
+    yield "| | positives | AUROC | average precision |"
+    yield "|---|---|---|---|"
+    for name, row in findings["findings"].items():
+        cells = ["-" if row[key] is None else _number(row[key]) for key in keys]
+        yield f"| {name} | {row['positives']} | {' | '.join(cells)} |"
+    macro = findings["macro"]
+    if macro["auroc"] is not None:
+        means = " | ".join(_number(macro[key]) for key in keys)
+        yield f"| mean of {macro['findings']} | | {means} |"
 
 
 def _with_interval(row: dict[str, Any], key: str, form: str = ".3f") -> str:

@@ -53,14 +53,20 @@ def resized(image: np.ndarray, size: int) -> np.ndarray:
 
     Sides that differ by more than 1 % get black margins first, the image in the middle.
     """
-    height, width = image.shape
-    side = max(height, width)
-    if side > _ALMOST_SQUARE * min(height, width):
-        top, left = (side - height) // 2, (side - width) // 2
-        image = np.pad(image, ((top, side - height - top), (left, side - width - left)))
+    image = with_margins(image)
     if image.shape == (size, size):
         return image
     return F.resize(torch.tensor(image)[None], [size, size], antialias=True)[0].numpy()
+
+
+def with_margins(image: np.ndarray) -> np.ndarray:
+    """The image (H, W) in the middle of a black square, if its sides differ by more than 1 %."""
+    height, width = image.shape
+    side = max(height, width)
+    if side <= _ALMOST_SQUARE * min(height, width):
+        return image
+    top, left = (side - height) // 2, (side - width) // 2
+    return np.pad(image, ((top, side - height - top), (left, side - width - left)))
 
 
 def _read_picture(path: Path) -> np.ndarray:

@@ -11,10 +11,13 @@ Wang et al., ChestX-ray8, CVPR 2017, section 4.3 (boxes around regions, IoU and 
 """
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from dlcourse.splits import connected_groups
+from dlcourse.xray.images import read_image, with_margins
 from dlcourse.xray.studies import Box
 
 OVERLAPS = (0.1, 0.25, 0.5)  # T, what IoU and IoBB have to exceed
@@ -22,6 +25,21 @@ LEVEL = 180 / 255  # of Wang et al.'s two thresholds (60 and 180 of 255) the one
 
 # Rows from `top` on and before `bottom`, columns from `left` on and before `right`.
 PixelBox = tuple[int, int, int, int]
+
+
+def outlined_mask(path: Path, size: tuple[int, int]) -> np.ndarray | None:
+    """The pixels (H, W) that a mask fills by half or more, with the margins its image was given.
+
+    A thin rim may fill none by half: those that it fills most stand for it. None for an empty mask.
+
+    Raises:
+        InputError: The file is no image.
+    """
+    mask = read_image(path)
+    if size[0] == size[1]:
+        mask = with_margins(mask)
+    shares = np.asarray(Image.fromarray(mask).resize(size[::-1], Image.Resampling.BOX))
+    return shares >= np.clip(shares.max(), 1, 128) if shares.any() else None
 
 
 def truth_mask(boxes: Iterable[Box], size: tuple[int, int]) -> np.ndarray:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from dlcourse.files import write_json, write_text, written_whole
 from dlcourse.xray.atlas import write_atlas
@@ -20,7 +19,7 @@ from dlcourse.xray.atlas_records import AtlasEntry, outcome, wrongness
 from dlcourse.xray.evaluation import Scored, evaluate, evaluate_findings
 from dlcourse.xray.evaluation_figures import draw_figures
 from dlcourse.xray.evaluation_text import as_markdown
-from dlcourse.xray.localisation import truth_mask
+from dlcourse.xray.localisation import outlined_mask, truth_mask
 from dlcourse.xray.localisation_report import localisation_report
 from dlcourse.xray.operating import choose_threshold
 from dlcourse.xray.predictions import Predictions
@@ -45,11 +44,9 @@ def write_evaluation(
         every = Scored(test.truths, test.probabilities, test.studies)
         evaluation["findings"] = evaluate_findings(every, findings=test.findings)
     evaluation["localisation"] = localised(test, finding)
-    text = as_markdown(evaluation, title=title) + _localisation_text(evaluation["localisation"])
-    text += _findings_text(evaluation.get("findings"))
     draw_figures(evaluation, folder)
     write_scores(test, folder / "predictions.csv", threshold=threshold_of(val, finding))
-    write_text(folder / "results.md", text)
+    write_text(folder / "results.md", as_markdown(evaluation, title=title))
     write_json(folder / "evaluation.json", evaluation)
     return evaluation
 
@@ -93,11 +90,9 @@ def localised(predictions: Predictions, finding: str) -> dict[str, Any] | None:
 def _marked(study: Study, size: tuple[int, int], finding: str) -> np.ndarray | None:
     """Where (H, W) the finding was marked: the mask's outline, else boxes; None without any."""
     if study.mask is not None and finding == PNEUMOTHORAX:
-        with Image.open(study.mask) as picture:
-            small = picture.convert("L").resize(size[::-1], Image.Resampling.BOX)
-        shares = np.asarray(small)
-        # A thin rim may fill no pixel by half: those that it fills most stand for it.
-        return shares >= np.clip(shares.max(), 1, 128)
+        mask = outlined_mask(study.mask, size)
+        if mask is not None:
+            return mask
     boxes = [box for box in study.boxes if box.finding == finding]
     return truth_mask(boxes, size) if boxes else None
 
@@ -148,53 +143,3 @@ def write_failures(
         entries, folder, title=title, finding=finding, threshold=threshold, facts=facts,
         command=command, bias=predictions.bias[shown],
     )  # fmt: skip
-
-
-def _localisation_text(report: dict[str, Any] | None) -> str:
-    if report is None:
-        return ""
-    columns = ("model", "random", "prior", "ceiling", "model - prior")
-    lines = [
-        "",
-        "## Where the maps lie",
-        "",
-        f"{report['images']} positives with a mask or box, of {report['patients']} patients; maps "
-        f"of {report['grid'][0]} x {report['grid'][1]} cells. Random: maps of noise. Prior: the "
-        f"best guess from where other patients' findings lie, the image unread. Ceiling: the best "
-        f"that whole cells can do.",
-        "",
-        f"| | {' | '.join(columns)} |",
-        f"|---|{'---|' * len(columns)}",
-    ]
-    for name, row in report["scores"].items():
-        lines.append(f"| {name} | {' | '.join(_mean(row[column]) for column in columns)} |")
-    return "\n".join(lines) + "\n"
-
-
-def _mean(value: dict[str, Any] | None) -> str:
-    if value is None:
-        return ""
-    ends = value["interval"]
-    return f"{value['mean']:.3f}" + (f" ({ends[0]:.3f} to {ends[1]:.3f})" if ends else "")
-
-
-def _findings_text(findings: dict[str, Any] | None) -> str:
-    if findings is None:
-        return ""
-    lines = [
-        "",
-        "## Every finding",
-        "",
-        "| | positives | AUROC | average precision |",
-        "|---|---|---|---|",
-    ]
-    for name, row in findings["findings"].items():
-        cells = [
-            "-" if row[key] is None else f"{row[key]:.3f}" for key in ("auroc", "average_precision")
-        ]
-        lines.append(f"| {name} | {row['positives']} | {' | '.join(cells)} |")
-    macro = findings["macro"]
-    if macro["auroc"] is not None:
-        means = f"{macro['auroc']:.3f} | {macro['average_precision']:.3f}"
-        lines.append(f"| mean of {macro['findings']} | | {means} |")
-    return "\n".join(lines) + "\n"

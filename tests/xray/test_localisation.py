@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
+from dlcourse.errors import InputError
+from dlcourse.xray.images import read_image
 from dlcourse.xray.localisation import (
     LEVEL,
     OVERLAPS,
@@ -16,6 +19,7 @@ from dlcourse.xray.localisation import (
     detected_boxes,
     iobb,
     iou,
+    outlined_mask,
     pixel_average_precision,
     pointing,
     truth_mask,
@@ -375,3 +379,21 @@ def test_the_mean_is_over_images_and_the_interval_over_patients() -> None:
     assert made == {"mean": 0.75, "interval": [0.0, 1.0]}
     single = patient_mean(values * 25, [str(i) for i in range(100)])
     assert 0.6 < single["interval"][0] < single["interval"][1] < 0.9
+
+
+def test_a_mask_gets_the_margins_of_its_image_and_an_empty_one_marks_nothing(
+    tmp_path: Path,
+) -> None:
+    """The mask of a wide image, read as the image is: the same pixels are white in both."""
+    pixels = np.zeros((60, 120), np.uint8)
+    pixels[20:40, 80:110] = 255
+    Image.fromarray(pixels).save(tmp_path / "wide.png")
+    Image.fromarray(0 * pixels).save(tmp_path / "empty.png")
+    mask = outlined_mask(tmp_path / "wide.png", (40, 40))
+    assert (mask == (read_image(tmp_path / "wide.png", size=40) > 127)).mean() > 0.98
+    assert mask[17:23, 27:36].all()
+    assert mask.sum() == pytest.approx(20 * 30 / 9, rel=0.15)
+    assert outlined_mask(tmp_path / "empty.png", (40, 40)) is None
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    with pytest.raises(InputError, match=r"broken\.png"):
+        outlined_mask(tmp_path / "broken.png", (40, 40))
