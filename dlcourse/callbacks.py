@@ -206,7 +206,7 @@ class SafeStop(Checkpoint):
         raise Interrupted(
             f"stopped at step {trainer.global_step} of {trainer.max_steps}; go on with: "
             f"python scripts/train.py resume={self.folder}",
-            exit_code=128 + self.received,
+            128 + self.received,
         )
 
     def teardown(self, trainer: Trainer, module: LightningModule, stage: str) -> None:

@@ -6,10 +6,11 @@ Nothing here imports torch, so that `--help` and `--cfg job` answer at once.
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlcourse.errors import InputError, Interrupted
+from dlcourse.errors import InputError, Stop
 
 Task = Callable[[Any], Any]
 
@@ -27,27 +28,15 @@ def run_app(task: Task, *, config_name: str) -> None:
     exception keeps its traceback.
     """
     import hydra
-    from hydra.core.hydra_config import HydraConfig
     from hydra.errors import HydraException
-    from hydra.types import RunMode
     from omegaconf.errors import OmegaConfBaseException
 
     # Hydra then lets exceptions through instead of printing half a traceback of its own.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    _register_resolvers()
-
-    def alone(config: Any) -> Any:
-        try:
-            return task(config)
-        except InputError as error:
-            if HydraConfig.get().mode == RunMode.MULTIRUN:
-                raise  # Hydra then says which job it was
-            raise _Mistake(str(error)) from error
-
-    app = hydra.main(version_base="1.3", config_path=conf_path(), config_name=config_name)(alone)
+    app = hydra.main(version_base="1.3", config_path=conf_path(), config_name=config_name)
     try:
-        app()
-    except Interrupted as stop:
+        app(Job(task))()
+    except Stop as stop:
         sys.stderr.write(f"{stop}\n")
         sys.exit(stop.exit_code)
     except _Mistake as error:
@@ -59,6 +48,29 @@ def run_app(task: Task, *, config_name: str) -> None:
     except (InputError, HydraException, OmegaConfBaseException) as error:
         sys.stderr.write(f"error: {_message(error)}\n")
         sys.exit(2)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A task as Hydra's launchers take it: it reaches other processes, with what its config needs.
+
+    Being of this module it brings the module's resolvers along; a function within a function would
+    arrive without them.
+    """
+
+    task: Task
+
+    def __call__(self, config: Any) -> Any:
+        """Run the task; alone, a mistake of the user's passes by Hydra."""
+        from hydra.core.hydra_config import HydraConfig
+        from hydra.types import RunMode
+
+        try:
+            return self.task(config)
+        except InputError as error:
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                raise  # Hydra then says which job it was
+            raise _Mistake(str(error)) from error
 
 
 class _Mistake(BaseException):
@@ -87,13 +99,6 @@ def typed_command(script: str, config: Any) -> str:
     return " ".join([f"python scripts/{script}", *(overrides or [f"run={config.run}"])])
 
 
-def _register_resolvers() -> None:
-    from omegaconf import OmegaConf
-
-    OmegaConf.register_new_resolver("run_folder", _run_folder, replace=True)
-    OmegaConf.register_new_resolver("hydra_folder", _hydra_folder, replace=True)
-
-
 def _run_folder(resume: str | None, new: str) -> str:
     """Where the run goes: on in the folder that is resumed, or into a new one."""
     if resume is None:
@@ -106,3 +111,40 @@ def _run_folder(resume: str | None, new: str) -> str:
 def _hydra_folder(resume: str | None) -> str:
     """Hydra's own folder in it; a resumed run keeps the config it was started with."""
     return ".hydra" if resume is None else ".hydra/resumed"
+
+
+def _swept_keys(params: Any, typed: Any) -> list[str]:
+    """The options that vary in a multirun."""
+    from dlcourse.sweep_names import multirun_overrides, split_overrides
+
+    return list(split_overrides(multirun_overrides(params, typed))[0])
+
+
+def _sweep_folder(experiment: str, grid: str, params: Any, typed: Any) -> str:
+    """The sweep's folder below runs/: of its experiment, named after its grid."""
+    from dlcourse.sweep_names import multirun_overrides, split_overrides, sweep_name
+
+    swept, fixed = split_overrides(multirun_overrides(params, typed))
+    below = "several" if "experiment" in swept else experiment
+    return f"{below}/{sweep_name(grid, list(swept), fixed)}"
+
+
+def _job_folder(overrides: Any, swept: Any) -> str:
+    from dlcourse.sweep_names import job_name
+
+    return job_name(list(overrides), list(swept))
+
+
+def _register_resolvers() -> None:
+    from omegaconf import OmegaConf
+
+    # The cache looks at an interpolation's text, not at its value, and jobs get a copy of their
+    # multirun's: so they are told the multirun's values, as Hydra does with the time in ${now:}.
+    OmegaConf.register_new_resolver("swept_keys", _swept_keys, replace=True, use_cache=True)
+    OmegaConf.register_new_resolver("sweep_folder", _sweep_folder, replace=True, use_cache=True)
+    OmegaConf.register_new_resolver("job_folder", _job_folder, replace=True)
+    OmegaConf.register_new_resolver("run_folder", _run_folder, replace=True)
+    OmegaConf.register_new_resolver("hydra_folder", _hydra_folder, replace=True)
+
+
+_register_resolvers()

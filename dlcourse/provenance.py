@@ -11,11 +11,17 @@ from typing import Any
 _PACKAGES = ("dlcourse", "torch", "lightning", "hydra-core", "torchmetrics", "numpy", "symusic")
 
 
+def command_line() -> list[str]:
+    """What was typed, to be typed again."""
+    script = Path(sys.argv[0])
+    return ["python", f"{script.parent.name}/{script.name}", *sys.argv[1:]]
+
+
 def provenance() -> dict[str, Any]:
     """What somebody needs to tell two runs apart."""
     return {
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "command": ["python", *sys.argv],
+        "command": command_line(),
         "git_revision": _git("rev-parse", "HEAD"),
         "git_changes": _git("status", "--porcelain").splitlines(),
         "python": platform.python_version(),

@@ -1,22 +1,33 @@
 """A run folder, read back: its config, its weights, its results. Nothing is unpickled.
 
-<run>/.hydra/config.yaml      what the run was composed of
+<run>/.hydra/                 what the run was composed of: config, overrides, chosen options
 <run>/checkpoints/best.ckpt   weights at the best monitored value
 <run>/checkpoints/last.ckpt   weights and optimizer state, to go on from
-<run>/results.json            written last: without it the run is unfinished
+<run>/results.json            what the tested weights are worth
+<run>/outcome.json            written last of all: done, failed or pruned; seconds, error
+<run>/running.lock            held by the process that works in the folder
+
+Nothing here imports torch before weights are read: the state of a sweep is told at once.
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
 from dlcourse.errors import InputError
 
+if TYPE_CHECKING:
+    import torch
+
 BEST, LAST = "best", "last"
+DONE, FAILED, PRUNED = "done", "failed", "pruned"  # as a run says itself
+RUNNING, STOPPED, MISSING = "running", "stopped", "missing"
 
 
 @dataclass(frozen=True)
@@ -54,10 +65,78 @@ class Run:
         return path
 
     @property
+    def overrides(self) -> list[str]:
+        """What was typed, as Hydra noted it; nothing for a run that was composed in Python."""
+        path = self.folder / ".hydra" / "overrides.yaml"
+        return [str(o) for o in OmegaConf.load(path)] if path.is_file() else []
+
+    @property
+    def choices(self) -> dict[str, str]:
+        """The option that was chosen in every group of conf/, as far as Hydra noted it."""
+        path = self.folder / ".hydra" / "hydra.yaml"
+        if not path.is_file():
+            return {}
+        chosen = OmegaConf.select(OmegaConf.load(path), "hydra.runtime.choices") or {}
+        return {str(k): str(v) for k, v in chosen.items() if not str(k).startswith("hydra/")}
+
+    @property
     def results(self) -> dict[str, Any] | None:
         """What the finished run reports; None for an unfinished one."""
-        path = self.folder / "results.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        return self._read("results.json")
+
+    @property
+    def outcome(self) -> dict[str, Any] | None:
+        """How the run ended; None when it has not, or was killed."""
+        return self._read("outcome.json")
+
+    @property
+    def state(self) -> str:
+        """Done, failed, pruned, running, or stopped: somebody pulled the plug."""
+        if self._is_claimed():
+            return RUNNING
+        outcome = self.outcome
+        if outcome is not None:
+            return str(outcome["state"])
+        return DONE if self.results is not None else STOPPED
+
+    @property
+    def error(self) -> str | None:
+        """The last line of what went wrong."""
+        outcome = self.outcome
+        return None if outcome is None else outcome.get("error")
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Hold the folder, so that no other process works in it; a kill gives it back too.
+
+        Raises:
+            InputError: Another process holds it.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with self._lock(timeout=1.0):  # who only asks holds it for a moment
+                yield
+        except Timeout as error:
+            raise InputError(f"{self.folder}: another process is working in it") from error
+
+    def _is_claimed(self) -> bool:
+        if not (self.folder / "running.lock").is_file():
+            return False
+        try:
+            with self._lock(timeout=0.0):
+                return False
+        except Timeout:
+            return True
+
+    def _lock(self, *, timeout: float) -> FileLock:
+        return FileLock(self.folder / "running.lock", timeout=timeout)
+
+    def _read(self, name: str) -> dict[str, Any] | None:
+        path = self.folder / name
+        try:
+            return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        except ValueError as error:
+            raise InputError(f"{path}: damaged: {error}; remove it to run anew") from error
 
 
 def open_run(folder: str | Path) -> Run:
@@ -77,12 +156,14 @@ def open_run(folder: str | Path) -> Run:
     raise InputError(f"{folder}: {found}; scripts/train.py makes run folders below runs/")
 
 
-def load_weights(module: torch.nn.Module, path: str | Path) -> None:
+def load_weights(module: "torch.nn.Module", path: str | Path) -> None:
     """Load a checkpoint's weights into a module that has the same ones, strictly.
 
     Raises:
         InputError: Damaged, not a checkpoint, or of another network; names what differs.
     """
+    import torch
+
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         weights = dict(checkpoint["state_dict"])

@@ -1,47 +1,163 @@
-"""What belongs to a sweep as a whole, not to any of its runs."""
+"""A sweep as a whole: which jobs still have to run, what became of them, what they say together."""
 
 import logging
+from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
 
+from dlcourse.errors import InputError, SweepUnfinished
 from dlcourse.files import write_json, write_text
-
-if TYPE_CHECKING:
-    from dlcourse.runs import Run
+from dlcourse.options import changed_options, flat_options, saved_options
+from dlcourse.provenance import command_line
+from dlcourse.runs import DONE, LAST, RUNNING, Run
+from dlcourse.sweep_folder import Job, Sweep, open_sweep, plan_sweep, summary
+from dlcourse.sweep_names import grid, job_name, multirun_overrides, slug, split_overrides
 
 log = logging.getLogger(__name__)
+FOLD = "split.fold"
 
 
-class PoolFolds(Callback):
-    """Pools the runs of a cross-validation into `results.md` and `results.json` of the sweep.
+def train_job(config: DictConfig) -> float | None:
+    """Train what the config says; within a sweep only what is not done yet.
 
-    Every fold tests other songs or patients, so that together all of them are held out once.
+    A job that was stopped goes on from its last checkpoint. One that fails is noted in its folder
+    and costs no other job anything; `SweepReport` tells at the end.
+
+    Raises:
+        InputError: The job was begun with another config. What lies in its folder is kept.
+    """
+    from dlcourse.training import train
+
+    if not in_sweep():
+        return train(config)
+    run = Run(Path(config.folder))
+    state = run.state
+    if state == RUNNING:
+        log.info("%s: another process is at it", run.folder)
+        return None
+    _check_same(run, config)
+    if state == DONE:
+        log.info("%s: done before; remove the folder to run it anew", run.folder)
+        return (run.outcome or {}).get("value")
+    last = run.folder / "checkpoints" / f"{LAST}.ckpt"
+    go_on = run.outcome is None and last.is_file()
+    try:
+        return train(config, checkpoint=last if go_on else None)
+    except Exception as error:  # it stands in outcome.json, and the next job has to run
+        log.error("%s: failed: %s", run.folder, " ".join(str(error).split()))
+        return None
+
+
+def in_sweep() -> bool:
+    """Whether this is a job of a multirun."""
+    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
+
+
+def _check_same(run: Run, config: DictConfig) -> None:
+    """What is composed now is what the folder was begun with."""
+    before = saved_options(run.folder)
+    changes = changed_options(before, flat_options(config)) if before else {}
+    if changes:
+        key = min(changes, key=lambda name: name.count("."))  # others follow from it
+        then, now = changes[key]
+        raise InputError(
+            f"{run.folder}: begun with {key}={then}, and conf/ now says {now}: remove the folder "
+            f"to run it anew, or name another sweep with hydra.sweep.dir=<folder>"
+        )
+
+
+class SweepReport(Callback):
+    """Notes a sweep's plan before it begins, and in the end what became of it.
+
+    Args:
+        pool: Pool the folds of a cross-validation: every fold tests other songs or patients, so
+            that together all of them are held out once.
     """
 
+    def __init__(self, *, pool: bool = False) -> None:
+        self.pool = pool
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Leave `sweep.json`, so that what is missing can be told from what was never asked."""
+        params = OmegaConf.select(config, "hydra.sweeper.params")
+        overrides = multirun_overrides(params, config.hydra.overrides.task)
+        swept, _ = split_overrides(overrides)
+        jobs = {job_name(job, list(swept)): job for job in grid(overrides)}
+        OmegaConf.select(config, "hydra.sweep.subdir")  # caches what varies, for the jobs
+        plan_sweep(config.hydra.sweep.dir, jobs, swept=list(swept), command=command_line())
+
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Read the runs' results; a run without them is named and left out."""
-        from dlcourse.runs import Run
+        """Pool, compare, and say what is not done.
 
-        folder = Path(config.hydra.sweep.dir)
-        runs = {path.parent.name: Run(path.parent) for path in folder.glob("*/.hydra")}
-        unfinished = sorted(name for name, run in runs.items() if run.results is None)
+        Raises:
+            SweepUnfinished: So that the exit status tells.
+        """
+        sweep = open_sweep(config.hydra.sweep.dir)
+        jobs = sweep.jobs
+        if self.pool:
+            pool_folds(sweep)
+        log.info("%s: %s", sweep.folder, summary(jobs))
+        if any(job.state == DONE for job in jobs):
+            _compare(sweep)
+        unfinished = [job for job in jobs if job.state not in (DONE, RUNNING)]
         if unfinished:
-            log.warning("not pooled, because unfinished: %s", ", ".join(unfinished))
-        finished = [runs[name] for name in sorted(runs) if name not in unfinished]
-        if not finished:
-            return
-        title = f"{folder.parent.name}, {len(finished)} folds pooled"
-        table, text = _pooled(finished, title)
-        table["unfinished_runs"] = unfinished
-        write_text(folder / "results.md", text)
-        write_json(folder / "results.json", table)
-        log.info("%s\n%s", folder / "results.md", text)
+            raise SweepUnfinished(
+                f"{len(unfinished)} of {len(jobs)} jobs are not done; the same command goes on "
+                f"with them; what became of each: python scripts/compare.py {sweep.folder} "
+                f"--status",
+                1,
+            )
 
 
-def _pooled(runs: "list[Run]", title: str) -> tuple[dict[str, Any], str]:
+def _compare(sweep: Sweep) -> None:
+    """The report, which must not cost anybody the results it is about."""
+    try:
+        from dlcourse.comparison.comparing import write_report
+
+        write_report([sweep.folder])
+        log.info("side by side: %s", sweep.folder / "report.html")
+    except Exception:
+        log.exception("no report; again: python scripts/compare.py %s", sweep.folder)
+
+
+def pool_folds(sweep: Sweep) -> None:
+    """Pool the runs that differ in nothing but their fold.
+
+    One table goes to the sweep's own `results.md` and `results.json`; of several settings each
+    has a folder below `pooled/`.
+    """
+    others = [key for key in sweep.swept if key != FOLD]
+
+    def setting(job: Job) -> str:
+        return job_name(job.overrides, others) if others else ""
+
+    for name, jobs in groupby(sorted(sweep.jobs, key=setting), key=setting):
+        folder = sweep.folder / "pooled" / name if others else sweep.folder
+        _pool(list(jobs), folder, title=slug(*sweep.folder.parts[-2:], name))
+
+
+def _pool(jobs: Sequence[Job], folder: Path, *, title: str) -> None:
+    """Read the runs' results; a run without them is named and left out."""
+    unfinished = sorted(job.name for job in jobs if job.state != DONE)
+    if unfinished:
+        log.warning("not pooled, because unfinished: %s", ", ".join(unfinished))
+    runs = [job.run for job in jobs if job.run is not None and job.name not in unfinished]
+    if not runs:
+        return
+    table, text = _pooled(runs, f"{title}, {len(runs)} folds pooled")
+    table["unfinished_runs"] = unfinished
+    write_text(folder / "results.md", text)
+    write_json(folder / "results.json", table)
+    log.info("%s\n%s", folder / "results.md", text)
+
+
+def _pooled(runs: Sequence[Run], title: str) -> tuple[dict[str, Any], str]:
     """The table of all runs, which are of one lab, and its text."""
     results = [run.results for run in runs]
     if results[0].get("lab") == "xray":

@@ -1,52 +1,104 @@
 """Train: compose, build, fit, test, return the monitored value. The only `instantiate` calls."""
 
 import logging
+import math
 import time
+import traceback
 import warnings
+from collections.abc import Sequence
+from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from dlcourse.errors import InputError
+from dlcourse.errors import InputError, Pruned
+from dlcourse.files import write_json, write_text
+from dlcourse.runs import DONE, FAILED, LAST, PRUNED, Run, open_run
 
 if TYPE_CHECKING:  # torch takes seconds to import: it waits until a config is composed
-    from lightning.pytorch import Trainer
+    from lightning.pytorch import Callback, Trainer
 
     from dlcourse.data import CourseData
-    from dlcourse.runs import Run
     from dlcourse.task import Task
 
 log = logging.getLogger(__name__)
 
 
-def train(config: DictConfig) -> float:
+def train(
+    config: DictConfig,
+    *,
+    checkpoint: Path | None = None,
+    callbacks: "Sequence[Callback]" = (),
+) -> float:
     """Train and test what the config says, in the run folder `config.folder`.
+
+    How it ended stands in `outcome.json`, written last of all.
+
+    Args:
+        checkpoint: To go on from; it has to be of this run.
+        callbacks: Lightning's, besides those of the config.
 
     Returns:
         The best value of the monitored metric, for whoever sweeps.
 
     Raises:
         InputError: Anything about options, files or folders that the user can mend.
+        Pruned: A callback gave the run up.
     """
-    checkpoint = None
     if config.resume is not None:
         config, checkpoint = resumed(config)
     started = time.time()
+    run = Run(Path(config.folder))
+    with run.claimed():
+        earlier = (run.outcome or {}).get("seconds", 0.0) if checkpoint is not None else 0.0
+        for stale in ("outcome.json", "results.json"):
+            (run.folder / stale).unlink(missing_ok=True)
+        try:
+            value = _fit_and_test(config, checkpoint, callbacks)
+        except Exception as error:
+            _leave_outcome(run, error=error, seconds=earlier + time.time() - started)
+            raise
+        seconds = earlier + time.time() - started
+        _leave_outcome(run, value=value, seconds=seconds)
+    log.info("%s: %s %.4f, %.0f s", config.folder, config.monitor, value, seconds)
+    return value
+
+
+def _fit_and_test(
+    config: DictConfig, checkpoint: Path | None, callbacks: "Sequence[Callback]"
+) -> float:
     _quieten()
     _check_budget(config)
     data, task = build(config)
     write_provenance(config, name="provenance" if checkpoint is None else "provenance-resumed")
     data.write_ledger(Path(config.folder))
     trainer: Trainer = make(config.trainer)
+    trainer.callbacks.extend(callbacks)
     try:
         trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-        value = _finish(trainer, task, data, config)
+        return _finish(trainer, task, data, config)
     finally:
         _close_loggers(trainer)
-    log.info("%s: %s %.4f, %.0f s", config.folder, config.monitor, value, time.time() - started)
-    return value
+
+
+def _leave_outcome(
+    run: Run, *, seconds: float, value: float | None = None, error: Exception | None = None
+) -> None:
+    """Write `outcome.json`: done with a value, pruned, or failed with the error."""
+    state = DONE if error is None else PRUNED if isinstance(error, Pruned) else FAILED
+    kind = "" if isinstance(error, (InputError, Pruned)) else f"{type(error).__name__}: "
+    line = None if error is None else " ".join(f"{kind}{error}".split())
+    outcome = {
+        "state": state,
+        "value": value if value is None or math.isfinite(value) else None,
+        "seconds": round(seconds, 3),
+        "error": line,
+        "traceback": "".join(traceback.format_exception(error)) if state == FAILED else None,
+        "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+    write_json(run.folder / "outcome.json", outcome)
 
 
 def make(config: Any, **extra: Any) -> Any:
@@ -82,7 +134,7 @@ def build(config: DictConfig) -> "tuple[CourseData, Task]":
     return data, make(config.task, loss=loss)
 
 
-def rebuild(run: "Run", *, checkpoint: str) -> "Task":
+def rebuild(run: Run, *, checkpoint: str) -> "Task":
     """The task of a run with its trained weights, to be used and not to be trained further."""
     from dlcourse.runs import load_weights
 
@@ -99,8 +151,6 @@ def resumed(config: DictConfig) -> tuple[DictConfig, Path]:
     the same run.
     """
     from hydra.core.hydra_config import HydraConfig
-
-    from dlcourse.runs import LAST, open_run
 
     run = open_run(config.resume)
     saved = run.config
@@ -167,7 +217,6 @@ def write_provenance(config: DictConfig, *, name: str) -> None:
     Args:
         name: Of the JSON file: a run that is resumed keeps the word of where it was begun.
     """
-    from dlcourse.files import write_json, write_text
     from dlcourse.provenance import provenance
 
     folder = Path(config.folder)
@@ -191,5 +240,10 @@ def _quieten() -> None:
     for name in (lightning.pytorch.__name__, "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
         logging.getLogger(f"{name}.utilities.rank_zero").setLevel(logging.WARNING)
-    for text in (".*Checkpoint directory .* exists.*", ".*treespec, LeafSpec.*is deprecated.*"):
+    noise = (
+        ".*Checkpoint directory .* exists.*",
+        ".*treespec, LeafSpec.*is deprecated.*",
+        ".*srun` command is available on your system but is not used.*",
+    )
+    for text in noise:
         warnings.filterwarnings("ignore", text)

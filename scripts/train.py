@@ -1,7 +1,7 @@
 """Train one experiment: python scripts/train.py [experiment=<name>] [option=value ...]."""
 
 from dlcourse.cli import run_app
-from dlcourse.training import train
+from dlcourse.sweeps import train_job
 
 if __name__ == "__main__":
-    run_app(train, config_name="train")
+    run_app(train_job, config_name="train")
