@@ -113,20 +113,20 @@ def _hydra_folder(resume: str | None) -> str:
     return ".hydra" if resume is None else ".hydra/resumed"
 
 
-def _swept_keys(params: Any, typed: Any) -> list[str]:
+def _swept_keys(sweeper: Any, typed: Any) -> list[str]:
     """The options that vary in a multirun."""
     from dlcourse.sweep_names import multirun_overrides, split_overrides
 
-    return list(split_overrides(multirun_overrides(params, typed))[0])
+    return list(split_overrides(multirun_overrides(sweeper, typed))[0])
 
 
-def _sweep_folder(experiment: str, grid: str, params: Any, typed: Any) -> str:
+def _sweep_folder(choices: Any, sweeper: Any, typed: Any) -> str:
     """The sweep's folder below runs/: of its experiment, named after its grid."""
     from dlcourse.sweep_names import multirun_overrides, split_overrides, sweep_name
 
-    swept, fixed = split_overrides(multirun_overrides(params, typed))
-    below = "several" if "experiment" in swept else experiment
-    return f"{below}/{sweep_name(grid, list(swept), fixed)}"
+    swept, fixed = split_overrides(multirun_overrides(sweeper, typed))
+    below = "several" if "experiment" in swept else choices.experiment
+    return f"{below}/{sweep_name(str(choices.sweep), list(swept), fixed)}"
 
 
 def _job_folder(overrides: Any, swept: Any) -> str:

@@ -110,6 +110,7 @@ def _digest(texts: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:6]
 
 
-def multirun_overrides(params: Mapping[str, Any] | None, typed: Sequence[str]) -> list[str]:
+def multirun_overrides(sweeper: Mapping[str, Any], typed: Sequence[str]) -> list[str]:
     """What the sweeper multiplies out: the parameters of its grid, then what was typed."""
-    return [*(f"{key}={value}" for key, value in (params or {}).items()), *map(str, typed)]
+    params = sweeper.get("params") or {}
+    return [*(f"{key}={value}" for key, value in params.items()), *map(str, typed)]

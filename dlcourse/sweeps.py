@@ -85,8 +85,7 @@ class SweepReport(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Leave `sweep.json`, so that what is missing can be told from what was never asked."""
-        params = OmegaConf.select(config, "hydra.sweeper.params")
-        overrides = multirun_overrides(params, config.hydra.overrides.task)
+        overrides = multirun_overrides(config.hydra.sweeper, config.hydra.overrides.task)
         swept, _ = split_overrides(overrides)
         jobs = {job_name(job, list(swept)): job for job in grid(overrides)}
         OmegaConf.select(config, "hydra.sweep.subdir")  # caches what varies, for the jobs

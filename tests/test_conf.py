@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 
 from dlcourse.errors import InputError
 from dlcourse.music.composer import compose_corpus
+from dlcourse.sweep_names import grid
 from dlcourse.training import train
 from dlcourse.xray.phantom_corpus import write_phantoms
 from tests.composing import QUICK, QUICK_XRAY, composed
@@ -129,6 +130,27 @@ def test_every_file_begins_with_what_it_is(path: Path) -> None:
     lines = path.read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith("# ")
     assert all(len(line) <= 110 for line in lines)
+
+
+GRIDS = sorted((CONF / "sweep").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", [p for p in GRIDS if p.stem != "none"], ids=lambda p: p.stem)
+def test_every_job_of_every_grid_composes(path: Path, tmp_path: Path) -> None:
+    settings = OmegaConf.load(path).hydra
+    assert settings.mode == "MULTIRUN", "it needs no -m"
+    of = re.search(r"Lab (\d)", path.read_text())
+    labs = [{"1": "music", "2": "xray"}[of[1]]] if of else ["music", "xray"]
+    jobs = grid([f"{key}={value}" for key, value in settings.sweeper.params.items()])
+    split = ["split=folds"] if path.stem == "folds" else []
+    assert len(jobs) > 1
+    experiments = {"music": "music_composed", "xray": "xray_phantoms"}
+    for lab in labs:
+        made = [
+            composed(tmp_path, f"experiment={experiments[lab]}", *split, *job, quick=False)
+            for job in jobs
+        ]
+        assert len({OmegaConf.to_yaml(config) for config in made}) == len(jobs)
 
 
 def test_optimizers_own_their_rate() -> None:

@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from dlcourse.errors import SweepUnfinished
 from dlcourse.music.results import MODEL, SUMS, results_table
 from dlcourse.runs import DONE, FAILED, MISSING, Run
+from dlcourse.sweep_benchmark import LAUNCHERS, sweep
 from dlcourse.sweep_folder import open_sweep, plan_sweep
 from dlcourse.sweeps import SweepReport
 from tests.composing import QUICK
@@ -104,6 +105,18 @@ def test_a_job_that_was_begun_with_another_config_is_refused(
     assert process.returncode == 2
     assert "begun with steps=25, and conf/ now says 20" in errors
     assert finished(folder)[kept.name] == before
+
+
+def test_parallel_jobs_leave_what_jobs_one_by_one_leave(tmp_path: Path) -> None:
+    options = [*QUICK, "~callbacks.curves", "seed=0,1", f"data_dir={tmp_path}/data"]
+    numbers = []
+    for name, launcher in LAUNCHERS.items():
+        (tmp_path / name).mkdir()
+        sweep(tmp_path / name, launcher, options)
+        files = sorted((tmp_path / name).glob("runs/*/*/*/metrics.csv"))
+        assert len(files) == 2
+        numbers.append([path.read_text() for path in files])
+    assert numbers[0] == numbers[1]
 
 
 def leave_fold(folder: Path, nats: float | None) -> None:

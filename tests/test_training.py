@@ -10,7 +10,7 @@ import torch
 
 from dlcourse.callbacks import IntervalMeans
 from dlcourse.errors import InputError, Interrupted
-from dlcourse.loggers import read_metrics
+from dlcourse.metrics_file import read_metrics
 from dlcourse.training import build, train
 from tests.composing import composed, saved
 
@@ -106,6 +106,33 @@ def test_sigterm_says_how_to_go_on(whole: Path, monkeypatch: pytest.MonkeyPatch)
         train(saved(composed(whole.parent / "terminated")))
     assert stop.value.exit_code == 143
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_a_cluster_that_preempts_gets_the_job_back_after_its_checkpoint(
+    whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = whole.parent / "preempted"
+    seen: list[int] = []
+
+    def requeue(number: int, frame: object) -> None:  # as submitit does
+        seen.append(
+            torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
+        )
+        raise SystemExit(1)
+
+    before = signal.signal(signal.SIGUSR2, requeue)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setenv("SUBMITIT_EXECUTOR", "slurm")
+            at_step(patch, 7, "SIGUSR2")
+            with pytest.raises(SystemExit):
+                train(saved(composed(folder)))
+        assert signal.getsignal(signal.SIGUSR2) is requeue
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+    assert seen == [7]
+    train(composed(folder), checkpoint=folder / "checkpoints" / "last.ckpt")
+    assert_same_run(whole, folder)
 
 
 def test_resuming_before_the_first_checkpoint_says_so(tmp_path: Path) -> None:
