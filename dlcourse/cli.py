@@ -113,13 +113,6 @@ def _hydra_folder(resume: str | None) -> str:
     return ".hydra" if resume is None else ".hydra/resumed"
 
 
-def _swept_keys(sweeper: Any, typed: Any) -> list[str]:
-    """The options that vary in a multirun."""
-    from dlcourse.sweep_names import multirun_overrides, split_overrides
-
-    return list(split_overrides(multirun_overrides(sweeper, typed))[0])
-
-
 def _sweep_folder(choices: Any, sweeper: Any, typed: Any) -> str:
     """The sweep's folder below runs/: of its experiment, named after its grid."""
     from dlcourse.sweep_names import multirun_overrides, split_overrides, sweep_name
@@ -129,19 +122,17 @@ def _sweep_folder(choices: Any, sweeper: Any, typed: Any) -> str:
     return f"{below}/{sweep_name(str(choices.sweep), list(swept), fixed)}"
 
 
-def _job_folder(overrides: Any, swept: Any) -> str:
+def _job_folder(overrides: Any, swept: str) -> str:
+    """A job's folder in its sweep's; the keys that vary are joined by commas."""
     from dlcourse.sweep_names import job_name
 
-    return job_name(list(overrides), list(swept))
+    return job_name(list(overrides), swept.split(","))
 
 
 def _register_resolvers() -> None:
     from omegaconf import OmegaConf
 
-    # The cache looks at an interpolation's text, not at its value, and jobs get a copy of their
-    # multirun's: so they are told the multirun's values, as Hydra does with the time in ${now:}.
-    OmegaConf.register_new_resolver("swept_keys", _swept_keys, replace=True, use_cache=True)
-    OmegaConf.register_new_resolver("sweep_folder", _sweep_folder, replace=True, use_cache=True)
+    OmegaConf.register_new_resolver("sweep_folder", _sweep_folder, replace=True)
     OmegaConf.register_new_resolver("job_folder", _job_folder, replace=True)
     OmegaConf.register_new_resolver("run_folder", _run_folder, replace=True)
     OmegaConf.register_new_resolver("hydra_folder", _hydra_folder, replace=True)

@@ -9,7 +9,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, open_dict, read_write
 
 from dlcourse.errors import InputError, SweepUnfinished
 from dlcourse.files import write_json, write_text
@@ -84,12 +84,21 @@ class SweepReport(Callback):
         self.pool = pool
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Leave `sweep.json`, so that what is missing can be told from what was never asked."""
+        """Leave `sweep.json`, so that what is missing can be told from what was never asked.
+
+        A job is composed of overrides of its own, wherever it runs, and these do not say what
+        varies: so it is handed the sweep's folder and the keys its own folder is named after.
+        """
         overrides = multirun_overrides(config.hydra.sweeper, config.hydra.overrides.task)
         swept, _ = split_overrides(overrides)
         jobs = {job_name(job, list(swept)): job for job in grid(overrides)}
-        OmegaConf.select(config, "hydra.sweep.subdir")  # caches what varies, for the jobs
-        plan_sweep(config.hydra.sweep.dir, jobs, swept=list(swept), command=command_line())
+        folder = config.hydra.sweep.dir
+        quoted = folder.replace("\\", "\\\\").replace("'", "\\'")
+        name = f'${{job_folder:${{hydra.overrides.task}},"{",".join(swept)}"}}'
+        handed = [f"hydra.sweep.dir='{quoted}'", f"hydra.sweep.subdir='{name}'"]
+        with read_write(config), open_dict(config):
+            config.hydra.overrides.hydra = [*handed, *config.hydra.overrides.hydra]
+        plan_sweep(folder, jobs, swept=list(swept), command=command_line())
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Pool, compare, and say what is not done.
