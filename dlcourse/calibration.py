@@ -1,4 +1,4 @@
-"""Whether of the images that are called 20 % likely one in five is a positive.
+"""Whether of what is called 20 % likely one in five comes true.
 
 Sources: Brier, Verification of forecasts, 1950; Guo et al., On calibration of modern neural
 networks, ICML 2017 (the expected calibration error).
@@ -12,19 +12,19 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """Bins of similar probability, those without an image left out; all arrays (B,).
+    """Bins of similar probability, empty ones left out; all arrays (B,).
 
     Attributes:
         low: Where each bin begins.
         high: Where it ends.
-        images: How many are in it.
+        counts: How many predictions are in it.
         mean: Mean predicted probability.
-        observed: Share of positives.
+        observed: Share of those that came true.
     """
 
     low: np.ndarray
     high: np.ndarray
-    images: np.ndarray
+    counts: np.ndarray
     mean: np.ndarray
     observed: np.ndarray
 
@@ -32,7 +32,7 @@ class Reliability:
     def ece(self) -> float:
         """Expected calibration error: mean distance of what is predicted from what is seen."""
         gaps = np.abs(self.mean - self.observed)
-        return float((self.images * gaps).sum() / self.images.sum())
+        return float((self.counts * gaps).sum() / self.counts.sum())
 
 
 def reliability(
@@ -42,13 +42,13 @@ def reliability(
     bins: int = 10,
     kind: Literal["equal mass", "equal width"] = "equal mass",
 ) -> Reliability:
-    """Sort images into bins by what is predicted.
+    """Sort predictions into bins by their probability.
 
     Args:
-        y_true: (N,) 1 or True for a positive; at least one image.
+        y_true: (N,) 1 or True for what came true; at least one.
         probabilities: (N,) in 0..1.
         bins: How many at most; equal probabilities always stand in the same bin.
-        kind: Bins of as many images each, which suits rare findings; or [0, .1], (.1, .2], ...
+        kind: Bins of as many predictions each, which suits rare events; or [0, .1], (.1, .2], ...
     """
     truths, predicted = np.asarray(y_true, float), np.asarray(probabilities, float)
     if kind == "equal mass":
@@ -56,13 +56,13 @@ def reliability(
     else:
         edges = np.linspace(0, 1, bins + 1)
     place = np.searchsorted(edges[1:-1], predicted)
-    images = np.bincount(place, minlength=bins)
-    full = images > 0
+    counts = np.bincount(place, minlength=bins)
+    full = counts > 0
     mean, observed = (
-        np.bincount(place, weights=values, minlength=bins)[full] / images[full]
+        np.bincount(place, weights=values, minlength=bins)[full] / counts[full]
         for values in (predicted, truths)
     )
-    return Reliability(edges[:-1][full], edges[1:][full], images[full], mean, observed)
+    return Reliability(edges[:-1][full], edges[1:][full], counts[full], mean, observed)
 
 
 def brier(y_true: np.ndarray, probabilities: np.ndarray) -> float:

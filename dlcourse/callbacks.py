@@ -1,22 +1,25 @@
-"""Callbacks that both labs use: lean logging, one progress bar, learning curves, a safe stop."""
+"""Callbacks that both labs use: lean logging, one progress bar, learning curves."""
 
 import logging
 import math
-import signal
-import sys
-import threading
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.callbacks.progress.progress_bar import ProgressBar
 from tqdm import tqdm
 
 from dlcourse.curves import draw_curves
-from dlcourse.errors import InputError, Interrupted
-from dlcourse.loggers import METRICS_FILE, read_metrics
+from dlcourse.errors import InputError
+from dlcourse.metrics_file import METRICS_FILE, read_metrics
+from dlcourse.progress import watched
+from dlcourse.ranks import mean_over_ranks
+
+# Run folders of before call it by this module's name.
+from dlcourse.stopping import SafeStop
+
+__all__ = ["IntervalMeans", "LearningCurves", "SafeStop", "StepBar"]
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +56,7 @@ class IntervalMeans(Callback):
     def _log(self, trainer: Trainer) -> None:
         if not self.steps:
             return
-        means = {f"train/{name}": float(s) / self.steps for name, s in self.sums.items()}
+        means = {f"train/{k}": float(s) / self.steps for k, s in self._over_ranks().items()}
         first, self.sums, self.steps = trainer.global_step - self.steps + 1, {}, 0
         if not math.isfinite(means["train/loss"]):
             raise InputError(
@@ -66,12 +69,18 @@ class IntervalMeans(Callback):
             logger.log_metrics(means | {"train/rate": rate}, trainer.global_step)
 
     def state_dict(self) -> dict[str, Any]:
-        """The interval under way, so that a resumed run logs the same means."""
-        return {"sums": self.sums, "steps": self.steps}
+        """The interval under way, so that a resumed run logs the same means.
+
+        Lightning asks every rank, and keeps what rank zero says.
+        """
+        return {"sums": self._over_ranks(), "steps": self.steps}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on with it."""
         self.sums, self.steps = dict(state["sums"]), state["steps"]
+
+    def _over_ranks(self) -> dict[str, torch.Tensor]:
+        return {name: mean_over_ranks(total) for name, total in self.sums.items()}
 
 
 class StepBar(ProgressBar):
@@ -90,6 +99,9 @@ class StepBar(ProgressBar):
         self.bar: tqdm | None = None
         self.shown: dict[str, str] = {}
 
+    def disable(self) -> None:
+        """As Lightning asks of all ranks but zero, which alone opens the bar."""
+
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Open the bar at the step from which the run goes on."""
         self.bar = tqdm(
@@ -97,7 +109,7 @@ class StepBar(ProgressBar):
             initial=trainer.global_step,
             desc="training",
             unit="step",
-            disable=not sys.stderr.isatty(),
+            disable=not watched() or not trainer.is_global_zero,
             dynamic_ncols=True,
         )
 
@@ -117,7 +129,7 @@ class StepBar(ProgressBar):
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Show the monitored value, or log it."""
         value = trainer.callback_metrics.get(self.monitor)
-        if value is None or trainer.sanity_checking:
+        if value is None or trainer.sanity_checking or not trainer.is_global_zero:
             return
         self.shown[self.monitor] = f"{float(value):.4f}"
         if self.bar is None or self.bar.disable:
@@ -150,74 +162,9 @@ class LearningCurves(Callback):
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Draw."""
+        if not trainer.is_global_zero:
+            return
         for logger in trainer.loggers:
             logger.save()
         if (self.folder / METRICS_FILE).is_file():
             draw_curves(read_metrics(self.folder / METRICS_FILE), self.folder / "curves.png")
-
-
-class SafeStop(Checkpoint):
-    """Ctrl-C and SIGTERM end the run after the step under way, with a checkpoint of that step.
-
-    A second Ctrl-C ends it at once. (As a `Checkpoint` it comes after the other checkpoints, so
-    that at a validation they have saved before it stops.)
-
-    Args:
-        folder: The run folder.
-    """
-
-    def __init__(self, folder: str) -> None:
-        self.folder = Path(folder)
-        self.received: int | None = None
-        self._before: dict[int, Any] = {}
-
-    def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
-        """Note who listens now: Lightning leaves its own handlers behind when a run fails."""
-        self._before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
-
-    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
-        """Listen, after Lightning has begun to."""
-        if threading.current_thread() is threading.main_thread():  # no other one may
-            for number in self._before:
-                signal.signal(number, self._remember)
-
-    def _remember(self, number: int, frame: Any) -> None:
-        self.received = number
-        signal.signal(number, self._before[number])
-        log.warning("stopping after this step; once more to stop at once")
-
-    def on_train_batch_end(
-        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Stop between validations; at one, let it happen first."""
-        interval = trainer.val_check_interval
-        if self.received is None or (interval and trainer.global_step % interval == 0):
-            return
-        trainer.save_checkpoint(self.folder / "checkpoints" / "last.ckpt")
-        self._stop(trainer)
-
-    def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
-        """Stop after a validation: the last checkpoint has just been saved."""
-        if self.received is not None and not trainer.sanity_checking:
-            self._stop(trainer)
-
-    def _stop(self, trainer: Trainer) -> None:
-        assert self.received is not None
-        raise Interrupted(
-            f"stopped at step {trainer.global_step} of {trainer.max_steps}; go on with: "
-            f"python scripts/train.py resume={self.folder}",
-            128 + self.received,
-        )
-
-    def teardown(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
-        """Give the signals back."""
-        self._restore()
-
-    def on_exception(self, trainer: Trainer, module: LightningModule, exception: Any) -> None:
-        """Give the signals back: Lightning does not tear down what failed."""
-        self._restore()
-
-    def _restore(self) -> None:
-        if threading.current_thread() is threading.main_thread():
-            for number, handler in self._before.items():
-                signal.signal(number, handler)

@@ -1,15 +1,19 @@
 """Batches as a pure function of (seed, step), and the data module both wings build on.
 
 Nothing about the order of the data has to be saved: whoever knows the step knows the batch, so a
-resumed run sees what the uninterrupted one would have seen.
+resumed run sees what the uninterrupted one would have seen. Where several processes (ranks) train
+one network, each takes its share of the same batch.
 """
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
@@ -59,7 +63,16 @@ class BatchPlan:
 
 
 class StepBatches:
-    """An epoch's batches from the current step on, for Lightning to iterate over."""
+    """An epoch's batches from the current step on, for Lightning to iterate over.
+
+    Args:
+        plan: Of the whole batches.
+        fetch: Makes a batch of items.
+        current_step: Optimizer steps done.
+        rank: Whose share of every batch: the items `rank`, `rank + ranks`, ... of it. Shares need
+            not be equal; see `Task.training_step`.
+        ranks: Processes among which a batch is divided.
+    """
 
     def __init__(
         self,
@@ -67,8 +80,16 @@ class StepBatches:
         fetch: Callable[[np.ndarray], Batch],
         *,
         current_step: Callable[[], int],
+        rank: int = 0,
+        ranks: int = 1,
     ) -> None:
+        if plan.batch_size < ranks:
+            raise InputError(
+                f"{ranks} devices, but a batch has {plan.batch_size} items: at least one item for "
+                f"each; raise data.batch_size or lower trainer.devices"
+            )
         self.plan, self.fetch, self.current_step = plan, fetch, current_step
+        self.share = slice(rank, None, ranks)
 
     def __len__(self) -> int:
         return self.plan.steps_per_epoch
@@ -76,7 +97,7 @@ class StepBatches:
     def __iter__(self) -> Iterator[Batch]:
         first = self.current_step()
         last = (first // len(self) + 1) * len(self)
-        return (self.fetch(self.plan.indices(step)) for step in range(first, last))
+        return (self.fetch(self.plan.indices(step)[self.share]) for step in range(first, last))
 
     # Lightning asks for these before it believes that a loader can go on in mid-epoch.
     def state_dict(self) -> dict[str, Any]:
@@ -88,17 +109,56 @@ class StepBatches:
 
 
 class HeldOutBatches:
-    """The same batches in the same order every time."""
+    """The same batches in the same order every time.
 
-    def __init__(self, size: int, batch_size: int, fetch: Callable[[np.ndarray], Batch]) -> None:
-        self.size, self.batch_size, self.fetch = size, batch_size, fetch
+    Of several ranks each takes the items `rank`, `rank + ranks`, ...: every item once, none twice
+    to make shares equal, so that the metrics are those of one process.
+
+    Args:
+        size: Items of the split.
+        batch_size: Items a batch.
+        fetch: Makes a batch of items.
+        rank: Whose share.
+        ranks: Processes among which the split is divided.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        batch_size: int,
+        fetch: Callable[[np.ndarray], Batch],
+        *,
+        rank: int = 0,
+        ranks: int = 1,
+    ) -> None:
+        if size < ranks:  # who has no batch never comes to where the others wait with their metrics
+            raise InputError(
+                f"{ranks} devices, but a held-out split has {size} items: at least one for each; "
+                f"lower trainer.devices or hold out more"
+            )
+        self.items = np.arange(rank, size, ranks)
+        self.batch_size, self.fetch = batch_size, fetch
 
     def __len__(self) -> int:
-        return -(-self.size // self.batch_size)
+        return -(-len(self.items) // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        for first in range(0, self.size, self.batch_size):
-            yield self.fetch(np.arange(first, min(first + self.batch_size, self.size)))
+        for first in range(0, len(self.items), self.batch_size):
+            yield self.fetch(self.items[first : first + self.batch_size])
+
+
+@contextmanager
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Let one process after the other come in: what the first has fetched, the others find.
+
+    In a folder that nobody may write into nothing is fetched, and nobody waits.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK):
+        yield
+        return
+    with FileLock(folder / ".preparing.lock"):
+        yield
 
 
 class CourseData(LightningDataModule, ABC):
@@ -134,11 +194,12 @@ class CourseData(LightningDataModule, ABC):
         """Number of items of a held-out split, and how many of them make a batch."""
 
     def train_dataloader(self) -> StepBatches:
-        """Keyed by (seed, step)."""
+        """Keyed by (seed, step); this rank's share."""
         return StepBatches(
             self.batch_plan(),
             lambda items: self.fetch(TRAIN, items),
             current_step=lambda: self.trainer.global_step,
+            **self._share(),
         )
 
     def val_dataloader(self) -> HeldOutBatches:
@@ -151,4 +212,11 @@ class CourseData(LightningDataModule, ABC):
 
     def _held_out(self, split: str) -> HeldOutBatches:
         size, batch_size = self.held_out_size(split)
-        return HeldOutBatches(size, batch_size, lambda items: self.fetch(split, items))
+        return HeldOutBatches(
+            size, batch_size, lambda items: self.fetch(split, items), **self._share()
+        )
+
+    def _share(self) -> dict[str, int]:
+        if self.trainer is None:  # looked at without a Trainer
+            return {}
+        return {"rank": self.trainer.global_rank, "ranks": self.trainer.world_size}

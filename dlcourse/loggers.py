@@ -1,34 +1,48 @@
 """Where the numbers of a run go: a CSV that survives resuming, and W&B without an account."""
 
-import csv
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lightning.fabric.utilities.rank_zero import rank_zero_only
+from lightning.pytorch import LightningModule
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.loggers.logger import Logger
 
-from dlcourse.errors import InputError
-from dlcourse.files import written_whole
+from dlcourse.metrics_file import (
+    METRICS_FILE,
+    TIMES_FILE,
+    read_metrics,
+    read_times,
+    write_metrics,
+    write_times,
+)
+from dlcourse.wandb_runs import start_run
 
-METRICS_FILE = "metrics.csv"
+GLOBAL_STEP, EPOCH = "trainer/global_step", "epoch"
 
 
 class CurveLogger(Logger):
-    """`metrics.csv`: a row for every step at which something was logged.
+    """`metrics.csv` and `times.csv`: a row for every step at which something was logged.
 
-    A resumed run goes on in the same file: rows that the earlier process wrote beyond the step
-    from which it is resumed are replaced. (Lightning's CSVLogger deletes the file.)
+    A resumed run goes on in the same files: rows that the earlier process wrote beyond the step
+    from which it is resumed are replaced, and its seconds are added to those of the last row that
+    is kept. (Lightning's CSVLogger deletes the file.)
 
     Args:
         folder: The run folder.
+        clock: Seconds, from anywhere.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
-        self.path = Path(folder) / METRICS_FILE
+        self.path, self.times_path = Path(folder) / METRICS_FILE, Path(folder) / TIMES_FILE
         self._earlier = read_metrics(self.path) if self.path.is_file() else {}
+        self._earlier_times = read_times(self.times_path) if self.times_path.is_file() else {}
         self.rows: dict[int, dict[str, float]] = {}
+        self.times: dict[int, float] = {}
+        self._clock, self._begun = clock, clock()
 
     @property
     def name(self) -> str:
@@ -47,34 +61,63 @@ class CurveLogger(Logger):
     def log_metrics(self, metrics: dict[str, Any], step: int | None = None) -> None:
         """Add values to a step's row."""
         step = step or 0
-        if self._earlier:
-            self.rows = {s: row for s, row in self._earlier.items() if s < step}
-            self._earlier = {}
+        if not self.rows:
+            self._keep_earlier(step)
         self.rows.setdefault(step, {}).update({k: float(v) for k, v in metrics.items()})
+        self.times.setdefault(step, self._clock() - self._begun)
+
+    def _keep_earlier(self, step: int) -> None:
+        """The rows before the first step of this process, whose clock goes on where they end."""
+        self.rows = {s: row for s, row in self._earlier.items() if s < step}
+        self.times = {s: t for s, t in self._earlier_times.items() if s < step}
+        self._begun -= max(self.times.values(), default=0.0)
+
+    def take_up(self) -> None:
+        """Go on with the files as they are now: other processes have trained and written them."""
+        if self.path.is_file():
+            self.rows, self.times = read_metrics(self.path), read_times(self.times_path)
 
     @rank_zero_only
     def save(self) -> None:
-        """Write the file, whole or not at all."""
-        if not self.rows:
-            return
-        columns = sorted({key for row in self.rows.values() for key in row} - {"epoch"})
-        with written_whole(self.path) as partial, open(partial, "w", newline="") as out:
-            writer = csv.DictWriter(out, ["step", "epoch", *columns], restval="")
-            writer.writeheader()
-            writer.writerows({"step": s} | row for s, row in sorted(self.rows.items()))
+        """Write the files, each whole or not at all."""
+        if self.rows:
+            write_metrics(self.path, self.rows)
+            write_times(self.times_path, self.times)
+
+    def after_save_checkpoint(self, checkpoint_callback: Any) -> None:
+        """Write: whoever goes on from this checkpoint after a kill has the rows up to it."""
+        self.save()
 
     def finalize(self, status: str) -> None:
         """Write what is there, however the run ended."""
         self.save()
 
 
-def read_metrics(path: str | Path) -> dict[int, dict[str, float]]:
-    """The rows of a `metrics.csv` by step; empty cells are left out."""
-    with open(path, newline="") as lines:
-        return {
-            int(row.pop("step")): {k: float(v) for k, v in row.items() if v}
-            for row in csv.DictReader(lines)
-        }
+class WandbCurves(WandbLogger):
+    """Lightning's W&B logger, with the epoch beside every value: curves against steps or epochs.
+
+    Args:
+        experiment: A W&B run that was started; None on all processes but the first.
+        log_model: Whether `keep_model` of `wandb_media` keeps the best weights as an artifact.
+            (Lightning's own option of this name is refused offline.)
+    """
+
+    def __init__(self, *, experiment: Any, log_model: bool) -> None:
+        super().__init__(experiment=experiment)
+        self.keeps_model = log_model
+        self._epochs_per_step: float | None = None
+
+    def log_graph(self, model: LightningModule, input_array: Any = None) -> None:
+        """Note how many epochs a step is; Lightning calls this when the data are there."""
+        plan = model.trainer.datamodule.batch_plan()
+        self._epochs_per_step = plan.batch_size / plan.size
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Log values, and to which step and epoch they belong."""
+        if step is not None and self._epochs_per_step is not None:
+            metrics = {**metrics, EPOCH: step * self._epochs_per_step}
+        super().log_metrics(metrics, step)
 
 
 def wandb_logger(
@@ -82,42 +125,44 @@ def wandb_logger(
     folder: str,
     project: str,
     mode: str,
-    job_type: str = "train",
-    tags: list[str] | None = None,
-) -> WandbLogger:
+    log_model: bool = True,
+    job_type: str | None = None,
+    tags: Sequence[str] = (),
+) -> WandbCurves:
     """A W&B run of its own for every job, also when a multirun's jobs share a process.
 
-    Offline by default, which needs no account; one `wandb sync` uploads the folder later. The name
-    is the run folder's, the group its parent's: names made of overrides are cut at 128 characters.
+    Offline by default, which needs no account; one `wandb sync` uploads the folder later.
 
     Args:
+        folder: The run folder; it knows the run's name, group, tags and config.
         mode: "offline", "online" or "disabled".
+        log_model: Keep the best weights as an artifact.
+        job_type: By default "sweep" or "train".
+        tags: More of them.
 
     Raises:
         InputError: W&B refuses, because there is no account or no such mode.
     """
-    import wandb
+    if rank_zero_only.rank:
+        return WandbCurves(experiment=None, log_model=log_model)
+    run = start_run(folder, project=project, mode=mode, job_type=job_type, tags=tags)
+    run.define_metric(GLOBAL_STEP)
+    run.define_metric(EPOCH, step_metric=GLOBAL_STEP)
+    run.define_metric("*", step_metric=GLOBAL_STEP)
+    return WandbCurves(experiment=run, log_model=log_model)
 
-    path = Path(folder)
-    path.mkdir(parents=True, exist_ok=True)
-    try:
-        run = wandb.init(
-            project=project,
-            dir=folder,
-            mode=mode,
-            name=path.name,
-            group=path.parent.name,
-            job_type=job_type,
-            tags=tags,
-            reinit="create_new",  # the plain logger merges all jobs of a process into one run
-            settings=wandb.Settings(silent=True, console="off"),
-        )
-    except (wandb.Error, ValueError) as error:
-        text = " ".join(str(error).split())
-        raise InputError(
-            f"W&B does not start in mode {mode!r}: {text}; `wandb login` opens an account, "
-            f"WANDB_MODE=offline needs none"
-        ) from error
-    logger = WandbLogger(experiment=run)
-    run.define_metric("*", step_metric="trainer/global_step")
-    return logger
+
+def wandb_loggers(loggers: Iterable[Any]) -> list[WandbCurves]:
+    """Those of a trainer's loggers that are W&B's; none on all processes but the first."""
+    found = [logger for logger in loggers if isinstance(logger, WandbCurves)]
+    return [] if rank_zero_only.rank else found
+
+
+def end_wandb_runs(loggers: Iterable[Any], *, exit_code: int = 0) -> None:
+    """End every W&B run, so that the next job of a multirun can start its own.
+
+    Args:
+        exit_code: Not 0 where the run failed, which W&B then shows.
+    """
+    for logger in wandb_loggers(loggers):
+        logger.experiment.finish(exit_code=exit_code)

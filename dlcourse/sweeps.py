@@ -11,7 +11,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict, read_write
 
-from dlcourse.errors import InputError, SweepUnfinished
+from dlcourse.errors import InputError, Interrupted, SweepUnfinished
 from dlcourse.files import write_json, write_text
 from dlcourse.options import changed_options, flat_options, saved_options
 from dlcourse.provenance import command_line
@@ -49,6 +49,9 @@ def train_job(config: DictConfig) -> float | None:
     go_on = run.outcome is None and last.is_file()
     try:
         return train(config, checkpoint=last if go_on else None)
+    except Interrupted as stop:
+        text = f"{stop}; or with all of the sweep: the same command again"
+        raise Interrupted(text, stop.exit_code) from None
     except Exception as error:  # it stands in outcome.json, and the next job has to run
         log.error("%s: failed: %s", run.folder, " ".join(str(error).split()))
         return None

@@ -11,15 +11,19 @@ from torchmetrics import MeanMetric, MetricCollection
 
 from dlcourse.data import Batch
 from dlcourse.errors import InputError
+from dlcourse.ranks import are_several, mean_over_ranks
 
 _SEED_STRIDE = 1_000_003  # seeds of neighbouring runs do not meet at any step
+_RANK_STRIDE = 2_654_435_761  # nor do ranks; a prime of 32 bits, as many as torch looks at
 
 
 class Task(LightningModule):
     """A network, a loss, an optimizer and metrics.
 
     Randomness is keyed by seed and step: dropout and augmentation are pure functions of both, so
-    that a resumed run is the uninterrupted one.
+    that a resumed run is the uninterrupted one. Several ranks train the network that one process
+    would; dropout and augmentation are then keyed by the rank, too, so that with them it is
+    another draw of the same distribution.
 
     Args:
         net: Has `forward_features` and `forward_head`.
@@ -53,21 +57,39 @@ class Task(LightningModule):
         """Logits (M, K) and targets (M,) of what is scored in a batch, and what metrics ask for."""
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Key dropout and augmentation by the step."""
-        torch.manual_seed(self.seed * _SEED_STRIDE + self.global_step)
+        """Key dropout and augmentation by the step, and by who has which share of the batch."""
+        key = self.seed * _SEED_STRIDE + self.global_step
+        torch.manual_seed(key + _RANK_STRIDE * self.global_rank)
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """The loss, and the accuracy on the training batch (the lab's)."""
+        """The loss, and the accuracy on the training batch (the lab's).
+
+        Of several ranks each gives its part, scaled so that the mean over the ranks, which is what
+        becomes of their gradients, is that of the whole batch: shares may differ in size, in how
+        many targets are scored, and in the weights of their classes.
+        """
         scored = self.score(batch)
         logits, targets = scored["logits"], scored["targets"]
         accuracy = (logits.detach().argmax(-1) == targets).float().mean()
-        return {"loss": self.loss(logits, targets), "top1": accuracy}
+        loss = self.loss(logits, targets)
+        if are_several():
+            count = loss.new_tensor(len(targets))
+            weights = torch.stack([self._weight(targets).to(count), count])
+            parts = torch.stack([loss, accuracy]) * weights / mean_over_ranks(weights)
+            # A share without targets has no mean; its weight is 0.
+            loss, accuracy = torch.where(weights > 0, parts, 0.0)
+        return {"loss": loss, "top1": accuracy}
+
+    def _weight(self, targets: Tensor) -> Tensor:
+        """By what the loss has divided: the number of targets, or the sum of their weights."""
+        of_class = getattr(self.loss, "weight", None)
+        return torch.tensor(len(targets)) if of_class is None else of_class[targets].sum()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Update the validation metrics, and the loss under the same name as in training."""
         scored = self._evaluate(batch, self.val_metrics)
         if self.loss is not None and len(scored["targets"]):
-            self.val_loss.update(scored["loss"], weight=len(scored["targets"]))
+            self.val_loss.update(scored["loss"], weight=self._weight(scored["targets"]))
         return scored
 
     def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:

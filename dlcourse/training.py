@@ -4,7 +4,6 @@ import logging
 import math
 import time
 import traceback
-import warnings
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from functools import partial
@@ -47,9 +46,13 @@ def train(
         InputError: Anything about options, files or folders that the user can mend.
         Pruned: A callback gave the run up.
     """
+    from dlcourse.ranks import started_rank
+
     if config.resume is not None:
         config, checkpoint = resumed(config)
     started = time.time()
+    if started_rank(config.trainer):  # files are rank zero's
+        return _fit_and_test(config, checkpoint, callbacks)
     run = Run(Path(config.folder))
     with run.claimed():
         earlier = (run.outcome or {}).get("seconds", 0.0) if checkpoint is not None else 0.0
@@ -69,18 +72,33 @@ def train(
 def _fit_and_test(
     config: DictConfig, checkpoint: Path | None, callbacks: "Sequence[Callback]"
 ) -> float:
-    _quieten()
+    from dlcourse.devices import fit
+    from dlcourse.loggers import end_wandb_runs
+    from dlcourse.quiet import quieten
+    from dlcourse.ranks import started_rank
+    from dlcourse.wandb_runs import forget_run
+
+    quieten()
     _check_budget(config)
     data, task = build(config)
-    write_provenance(config, name="provenance" if checkpoint is None else "provenance-resumed")
-    data.write_ledger(Path(config.folder))
+    if not started_rank(config.trainer):
+        write_provenance(config, name="provenance" if checkpoint is None else "provenance-resumed")
+        data.write_ledger(Path(config.folder))
+        if checkpoint is None:
+            forget_run(config.folder)  # of an earlier attempt, which had other curves
     trainer: Trainer = make(config.trainer)
     trainer.callbacks.extend(callbacks)
+    exit_code = 1
     try:
-        trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-        return _finish(trainer, task, data, config)
-    finally:
-        _close_loggers(trainer)
+        fit(trainer, task, data, checkpoint=checkpoint)
+        value = _finish(trainer, task, data, config)
+        exit_code = 0
+        return value
+    except Pruned:
+        exit_code = 0
+        raise
+    finally:  # also after a failure: the next job of a multirun starts a W&B run of its own
+        end_wandb_runs(trainer.loggers, exit_code=exit_code)
 
 
 def _leave_outcome(
@@ -200,10 +218,16 @@ def _check_budget(config: DictConfig) -> None:
 
 def _finish(trainer: "Trainer", task: "Task", data: "CourseData", config: DictConfig) -> float:
     """Test the best weights; return the value for which they are the best."""
+    from dlcourse.devices import of_one_device, restored
+
     best = Path(config.folder) / "checkpoints" / "best.ckpt"
+    if trainer.global_rank:  # what follows writes files, which are rank zero's
+        return float(trainer.callback_metrics.get(config.monitor, math.nan))
+    if trainer.strategy.launcher is not None:  # several processes trained: one of them tests
+        trainer = restored(make(config.trainer, **of_one_device(trainer)), best.parent)
     if not best.is_file():  # 0 steps: the untrained network is the best there is
-        trainer.save_checkpoint(best)
         trainer.validate(task, datamodule=data, verbose=False)
+        trainer.save_checkpoint(best)
         value = float(trainer.callback_metrics[config.monitor])
     else:
         value = float(trainer.checkpoint_callback.best_model_score)
@@ -222,28 +246,3 @@ def write_provenance(config: DictConfig, *, name: str) -> None:
     folder = Path(config.folder)
     write_text(folder / "config.yaml", OmegaConf.to_yaml(config, resolve=True))
     write_json(folder / f"{name}.json", provenance())
-
-
-def _close_loggers(trainer: "Trainer") -> None:
-    """End every W&B run here, also after a failure: the next job of a multirun starts its own."""
-    from lightning.pytorch.loggers import WandbLogger
-
-    for logger in trainer.loggers:
-        if isinstance(logger, WandbLogger):
-            logger.experiment.finish()
-
-
-def _quieten() -> None:
-    """Silence what Lightning says to everybody and nobody here can act on."""
-    import lightning.pytorch  # its import sets the levels that are lowered here
-
-    for name in (lightning.pytorch.__name__, "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-        logging.getLogger(f"{name}.utilities.rank_zero").setLevel(logging.WARNING)
-    noise = (
-        ".*Checkpoint directory .* exists.*",
-        ".*treespec, LeafSpec.*is deprecated.*",
-        ".*srun` command is available on your system but is not used.*",
-    )
-    for text in noise:
-        warnings.filterwarnings("ignore", text)

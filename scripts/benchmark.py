@@ -13,15 +13,14 @@ from hydra import compose, initialize_config_dir
 from dlcourse.cli import conf_path
 from dlcourse.errors import InputError
 
-CASES = {"music": "dlcourse.music.benchmark", "xray": "dlcourse.xray.benchmark"}
-CASES |= {"sweep": "dlcourse.sweep_benchmark"}
+MODULES = {"music": "music.benchmark", "xray": "xray.benchmark", "sweep": "sweep_benchmark"}
 OWN_DATA = {"music": "data=composed", "xray": "data=phantoms", "sweep": "data=composed"}
 
 
 def main() -> None:
     """Measure some cases; the table goes to standard output."""
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("wing", choices=list(CASES))
+    arguments.add_argument("wing", choices=list(MODULES))
     arguments.add_argument("--rounds", type=int, default=5, help="1 is quick, 5 are steadier")
     arguments.add_argument("--data", help="a folder of songs or radiographs, instead of our own")
     arguments.add_argument("--out", help="a JSON file for the table and where it comes from")
@@ -32,7 +31,7 @@ def main() -> None:
     from dlcourse.provenance import provenance
 
     tell = partial(print, file=sys.stderr)
-    cases_of = import_module(CASES[options.wing]).cases
+    cases_of = import_module(f"dlcourse.{MODULES[options.wing]}").cases
     with tempfile.TemporaryDirectory() as folder:
         settings = [OWN_DATA[options.wing], "trainer.accelerator=cpu", f"folder={folder}"]
         rows = []

@@ -5,7 +5,7 @@ import pytest
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss
 
-from dlcourse.xray.calibration import brier, reliability
+from dlcourse.calibration import brier, reliability
 
 
 def _forecast(images: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -24,7 +24,7 @@ def test_bins_are_those_of_scikit_learn(kind: str, strategy: str) -> None:
     observed, mean = calibration_curve(truths, probabilities, n_bins=8, strategy=strategy)
     np.testing.assert_allclose(bins.observed, observed)
     np.testing.assert_allclose(bins.mean, mean)
-    assert bins.images.sum() == 500
+    assert bins.counts.sum() == 500
 
 
 def test_brier_is_that_of_scikit_learn() -> None:
@@ -38,9 +38,9 @@ def test_brier_is_reliability_minus_resolution_plus_uncertainty() -> None:
     probabilities = rng.choice([0.05, 0.25, 0.55, 0.95], 300)
     truths = rng.random(300) < 0.8 * probabilities
     bins, base = reliability(truths, probabilities, kind="equal width"), truths.mean()
-    assert len(bins.images) == 4
-    unreliable = np.average((bins.mean - bins.observed) ** 2, weights=bins.images)
-    resolved = np.average((bins.observed - base) ** 2, weights=bins.images)
+    assert len(bins.counts) == 4
+    unreliable = np.average((bins.mean - bins.observed) ** 2, weights=bins.counts)
+    resolved = np.average((bins.observed - base) ** 2, weights=bins.counts)
     expected = unreliable - resolved + base * (1 - base)
     assert brier(truths, probabilities) == pytest.approx(expected)
 
@@ -59,7 +59,7 @@ def test_by_hand() -> None:
     """Two bins, gaps .1 and .3: ECE (3 * .1 + 1 * .3) / 4."""
     truths, probabilities = np.array([0, 0, 1, 1]), np.array([7 / 30, 7 / 30, 7 / 30, 0.7])
     bins = reliability(truths, probabilities, bins=2, kind="equal width")
-    np.testing.assert_array_equal(bins.images, [3, 1])
+    np.testing.assert_array_equal(bins.counts, [3, 1])
     np.testing.assert_allclose(bins.mean - bins.observed, [-0.1, -0.3])
     assert bins.ece == pytest.approx(0.15)
 
@@ -67,5 +67,5 @@ def test_by_hand() -> None:
 def test_equal_probabilities_share_a_bin() -> None:
     truths, probabilities = np.arange(50) % 5 == 0, np.full(50, 0.2)
     bins = reliability(truths, probabilities)
-    np.testing.assert_array_equal(bins.images, [50])
+    np.testing.assert_array_equal(bins.counts, [50])
     assert bins.ece == pytest.approx(0)

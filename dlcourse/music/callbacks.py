@@ -2,28 +2,39 @@
 
 import dataclasses
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import WandbLogger
 
 from dlcourse.files import write_json, write_text
+from dlcourse.gallery import (
+    AUDIO,
+    IMAGE,
+    MediaItem,
+    read_overlays,
+    write_gallery,
+    write_overlays,
+)
 from dlcourse.music.baselines import fit_baselines
 from dlcourse.music.datamodule import LAST, SongData
-from dlcourse.music.generation import choose_primers, new_songs, write_songs
+from dlcourse.music.generation import NewSong, choose_primers, new_songs, write_songs
 from dlcourse.music.results import (
     MODEL,
     FrameScores,
     as_markdown,
     by_class,
+    calibration,
+    calibration_overlay,
     results_table,
     score_baseline,
     score_frames,
 )
 from dlcourse.music.sampling import Sampler
 from dlcourse.splits import TEST, TRAIN, VAL
+from dlcourse.wandb_media import show_curves, show_images, show_results, show_sounds, show_table
 
 log = logging.getLogger(__name__)
 
@@ -75,10 +86,21 @@ class ResultsTable(Callback):
         table = results_table(rows, song_of=song_of, unit=unit, what=_scored(data))
         table |= {"monitored": self._monitored(trainer), "steps": trainer.max_steps}
         table["model_by_class"] = by_class(scores, data.encoding)
+        table["calibration"] = calibration(scores)
         text = as_markdown(table, title=self.folder.name)
         log.info("%s\n%s", self.folder / "results.md", text)
         write_text(self.folder / "results.md", text)
+        curve = calibration_overlay(table["calibration"])
+        write_overlays(self.folder, {"calibration of the most probable class": curve})
+        self._show(trainer, table)
         write_json(self.folder / "results.json", table)
+
+    def _show(self, trainer: Trainer, table: dict[str, Any]) -> None:
+        loggers, step = trainer.loggers, trainer.global_step
+        show_curves(loggers, read_overlays(self.folder), step=step)
+        columns, rows = song_rows(table)
+        show_table(loggers, "predictions", rows, columns=columns, step=step)
+        show_results(loggers, table, checkpoint=self.folder / "checkpoints" / "best.ckpt")
 
     def _joined(self) -> tuple[np.ndarray, FrameScores]:
         """The song of every scored frame (M,), and all scores."""
@@ -95,6 +117,26 @@ class ResultsTable(Callback):
             "metric": None if checkpoint is None else checkpoint.monitor,
             "best": None if score is None else float(score),
         }
+
+
+def song_rows(table: dict[str, Any]) -> tuple[list[str], list[list[Any]]]:
+    """Columns and rows of a table of songs: how many frames, and the mean NLL of every predictor.
+
+    Args:
+        table: As of `results_table`.
+    """
+    files = table["by_file"]
+    rows = [
+        [
+            file,
+            song,
+            scores["frames"],
+            *(row[file]["nll"] / scores["frames"] for row in files.values()),
+        ]
+        for file, song in table["song_of"].items()
+        for scores in [files[MODEL][file]]
+    ]
+    return ["file", "song", "frames", *(f"nll {name}" for name in files)], rows
 
 
 def _scored(data: SongData) -> str:
@@ -143,13 +185,29 @@ class GenerateSongs(Callback):
         )
         command = f"python scripts/generate.py run={self.folder}"
         paths = write_songs(songs, self.folder / "songs", facts={}, command=command)
+        write_gallery(self.folder, song_items(songs, paths, seed=self.seed))
         log.info("new songs: %s", self.folder / "songs" / "index.html")
-        for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger):
-                stems = [path.stem for path in paths]
-                logger.log_audio(
-                    "songs", [str(p.with_suffix(".wav")) for p in paths], caption=stems
-                )
-                logger.log_image(
-                    "rolls", [str(p.with_suffix(".png")) for p in paths], caption=stems
-                )
+        sounds, rolls = ([p.with_suffix(suffix) for p in paths] for suffix in (".wav", ".png"))
+        show_sounds(trainer.loggers, "songs", sounds, step=trainer.global_step)
+        show_images(trainer.loggers, "rolls", rolls, step=trainer.global_step)
+
+
+def song_items(songs: Sequence[NewSong], paths: Sequence[Path], *, seed: int) -> list[MediaItem]:
+    """A sound and a piano roll of every song.
+
+    The key tells the primer and the seed, so that songs of another seed are not laid beside these.
+
+    Args:
+        songs: At least one.
+        paths: Of their MIDI files, in `songs/`; sound and roll lie beside them.
+        seed: Of the draws.
+    """
+    items = []
+    for number, (new, path) in enumerate(zip(songs, paths, strict=True)):
+        key = f"song {number:02d} from {new.primer.name}, seed {seed}"
+        loop = "" if new.loop is None else f"; ends in a loop of {new.loop}"
+        caption = f"{len(new.primer.frames)} steps given, {new.new_steps} new{loop}"
+        for kind, suffix in ((AUDIO, ".wav"), (IMAGE, ".png")):
+            file = f"{path.parent.name}/{path.stem}{suffix}"
+            items.append(MediaItem(kind, key, caption, file))
+    return items

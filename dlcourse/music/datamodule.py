@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlcourse.data import Batch, BatchPlan, CourseData
+from dlcourse.data import Batch, BatchPlan, CourseData, one_at_a_time
 from dlcourse.errors import InputError
 from dlcourse.music.corpus import Entry, read_corpus, split_corpus, write_ledger
 from dlcourse.music.encoding import IGNORED, NO_CLASS, STEPS_A_BAR, Encoding
@@ -116,7 +116,8 @@ class SongData(CourseData):
     def prepare_data(self) -> None:
         """Download or compose the songs, once."""
         if self.root is None:
-            self.source.folder(self.data_dir)
+            with one_at_a_time(self.data_dir):
+                self.source.folder(self.data_dir)
 
     def setup(self, stage: str = "fit") -> None:
         """Read, encode and split the songs, once."""

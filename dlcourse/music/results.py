@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 import torch
 
+from dlcourse.calibration import reliability
+from dlcourse.gallery import DIAGONAL, Overlay
 from dlcourse.intervals import cluster_bootstrap
 from dlcourse.music.baselines import Baseline
 from dlcourse.music.corpus import Entry
 from dlcourse.music.encoding import NO_CLASS, Encoding
 
 MODEL = "model"
+_BINS = 12  # of the reliability diagram
 SUMS = ("nll", "top1", "top3", "change", "changes", "frames")
 Files = dict[str, dict[str, float]]  # by file: the sums over its frames
 
@@ -27,6 +30,7 @@ class FrameScores:
     top1: np.ndarray
     top3: np.ndarray
     changes: np.ndarray
+    confidence: np.ndarray  # the probability of the most probable class
 
     def sums(self, rows: np.ndarray | slice = slice(None)) -> dict[str, float]:
         """`SUMS` over some of the frames."""
@@ -48,7 +52,8 @@ def score_frames(
     true = probabilities[np.arange(len(targets)), targets]
     rank = (probabilities > true[:, None]).sum(axis=1)
     best = probabilities.argmax(axis=1) == targets
-    return FrameScores(targets, -np.log(true), best, rank < 3, changes)
+    highest = probabilities.max(axis=1)
+    return FrameScores(targets, -np.log(true), best, rank < 3, changes, highest)
 
 
 def by_class(scores: FrameScores, encoding: Encoding) -> list[dict[str, Any]]:
@@ -64,6 +69,28 @@ def by_class(scores: FrameScores, encoding: Encoding) -> list[dict[str, Any]]:
         for index in np.argsort(-counts, kind="stable")
         if counts[index]
     ]
+
+
+def calibration(scores: FrameScores) -> dict[str, Any]:
+    """Whether of the frames whose most probable class is given 80 % it comes in four of five.
+
+    Returns:
+        `ece`, the mean distance of confidence from what came, over frames; and `bins` of as many
+        frames each, in rising order: their `counts`, `mean` confidence, and the share `observed`
+        in which the class came.
+
+    Source: Guo et al., On calibration of modern neural networks, ICML 2017.
+    """
+    bins = reliability(scores.top1, scores.confidence, bins=_BINS)
+    columns = {"counts": bins.counts, "mean": bins.mean, "observed": bins.observed}
+    return {"ece": bins.ece, "bins": {name: values.tolist() for name, values in columns.items()}}
+
+
+def calibration_overlay(calibrated: dict[str, Any]) -> Overlay:
+    """The reliability diagram of `calibration`."""
+    bins = calibrated["bins"]
+    names = "mean probability of the most probable class", "share of frames in which it came"
+    return Overlay(bins["mean"], bins["observed"], *names, guide=DIAGONAL)
 
 
 def score_baseline(

@@ -7,18 +7,22 @@ from typing import Any
 
 import numpy as np
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import WandbLogger
 
 from dlcourse.files import write_json
+from dlcourse.gallery import read_overlays, write_gallery, write_overlays
 from dlcourse.progress import progress_bar
+from dlcourse.ranks import gathered
 from dlcourse.splits import TEST, TRAIN, VAL
+from dlcourse.wandb_media import show_curves, show_images, show_results, show_table
 from dlcourse.xray.datamodule import RadiographData
 from dlcourse.xray.detector import PneumothoraxDetector
+from dlcourse.xray.gallery import draw_gallery, evaluation_overlays
 from dlcourse.xray.overlay import PanelRow, draw_panel, row_title
 from dlcourse.xray.predictions import Predictions, predict, shown_finding
 from dlcourse.xray.report import THRESHOLD, threshold_of, write_evaluation, write_failures
 
 log = logging.getLogger(__name__)
+FIGURES = ("roc", "precision_recall", "reliability")
 
 
 class CamPanel(Callback):
@@ -59,15 +63,17 @@ class CamPanel(Callback):
         data: RadiographData = trainer.datamodule
         finding = shown_finding(module.findings)
         truths = data.truths[VAL][:, module.findings.index(finding)]
-        self.items = self.items or panel_items(self._scores, truths, images=self.images)
+        if not self.items:  # every rank has seen its own share
+            scores = {item: p for part in gathered(self._scores) for item, p in part.items()}
+            self.items = panel_items(dict(sorted(scores.items())), truths, images=self.images)
+        if not trainer.is_global_zero:
+            return
         studies = [data.studies(VAL)[i] for i in self.items]
         images = data.images(VAL, np.array(self.items))
         seen = predict(module.net, studies, lambda part: images[part], findings=module.findings)
         path = self.folder / "maps" / f"step-{trainer.global_step:06d}.png"
         draw_panel(_rows(seen, finding), path)
-        for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger):
-                logger.log_image("maps", [str(path)])
+        show_images(trainer.loggers, "maps", [path], step=trainer.global_step)
 
     def state_dict(self) -> dict[str, Any]:
         """The choice, so that a resumed run shows the same images."""
@@ -132,8 +138,11 @@ class EvaluationReport(Callback):
             )  # fmt: skip
             log.info("failure atlas: %s", page)
         log.info("%s\n%s", self.folder / "results.md", (self.folder / "results.md").read_text())
-        self._show(trainer)
-        write_json(self.folder / "results.json", self._results(trainer, evaluation, test))
+        write_gallery(self.folder, draw_gallery(self.folder, test, finding=finding))
+        write_overlays(self.folder, evaluation_overlays(evaluation))
+        results = self._results(trainer, evaluation, test)
+        self._show(trainer, results, test, finding)
+        write_json(self.folder / "results.json", results)
 
     def _results(
         self, trainer: Trainer, evaluation: dict[str, Any], test: Predictions
@@ -152,11 +161,26 @@ class EvaluationReport(Callback):
             "steps": trainer.max_steps,
         }
 
-    def _show(self, trainer: Trainer) -> None:
-        for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger):
-                for name in ("roc", "precision_recall", "reliability"):
-                    logger.log_image(name, [str(self.folder / f"{name}.png")])
+    def _show(
+        self, trainer: Trainer, results: dict[str, Any], test: Predictions, finding: str
+    ) -> None:
+        loggers, step = trainer.loggers, trainer.global_step
+        show_curves(loggers, read_overlays(self.folder), step=step)
+        figures = [self.folder / f"{name}.png" for name in FIGURES]
+        show_images(loggers, "evaluation", figures, step=step)
+        columns, rows = ["file", "patient", "label", "probability"], prediction_rows(test, finding)
+        show_table(loggers, "predictions", rows, columns=columns, step=step)
+        show_results(loggers, results, checkpoint=self.folder / "checkpoints" / "best.ckpt")
+
+
+def prediction_rows(predictions: Predictions, finding: str) -> list[list[Any]]:
+    """File, patient, label and probability of every image."""
+    place = predictions.findings.index(finding)
+    columns = predictions.truths[:, place], predictions.probabilities[:, place]
+    return [
+        [study.file, study.patient, int(truth), float(p)]
+        for study, truth, p in zip(predictions.studies, *columns, strict=True)
+    ]
 
 
 def predict_split(module: PneumothoraxDetector, data: RadiographData, split: str) -> Predictions:

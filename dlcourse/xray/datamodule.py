@@ -4,12 +4,13 @@ import logging
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from dlcourse.data import Batch, BatchPlan, CourseData
+from dlcourse.data import Batch, BatchPlan, CourseData, one_at_a_time
 from dlcourse.errors import InputError
 from dlcourse.splits import SPLITS, TRAIN, Split
 from dlcourse.xray.archive import write_ledger
@@ -64,7 +65,12 @@ class RadiographData(CourseData):
     def prepare_data(self) -> None:
         """Download or draw the radiographs, once."""
         if self.root is None:
-            self.source.folder(self.data_dir)
+            with one_at_a_time(self.data_dir):
+                self.source.folder(self.data_dir)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A process that is started reads them itself: a copy would be all images in memory."""
+        return self.__dict__ | {"radiographs": None}
 
     def setup(self, stage: str = "fit") -> None:
         """Read, split and decode them, once."""

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from dlcourse.calibration import brier, reliability
 from dlcourse.intervals import cluster_bootstrap
 from dlcourse.xray.bootstrap import RESAMPLES, Resampled, bootstrap_ranking, interval
-from dlcourse.xray.calibration import brier, reliability
 from dlcourse.xray.metadata import fit_metadata
 from dlcourse.xray.operating import RULES, choose_threshold, confusion, share_interval
 from dlcourse.xray.roc import compute_pr, compute_roc

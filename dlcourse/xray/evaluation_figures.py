@@ -112,7 +112,7 @@ def _reliability(e: dict[str, Any]) -> Figure:
     figure = _figure(4.8, 6.8)
     axes, below = figure.subplots(2, 1, height_ratios=[4, 1])
     bins = e["calibration"]["bins"]
-    rows = list(zip(bins["observed"], bins["images"], strict=True))
+    rows = list(zip(bins["observed"], bins["counts"], strict=True))
     ends = [wilson(round(share * images), images) for share, images in rows]
     axes.plot([0, 1], [0, 1], color=_GREY, linestyle=":", label="calibrated")
     label = f"model, ECE {e['calibration']['ece']:.3f}"

@@ -15,7 +15,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from dlcourse.callbacks import IntervalMeans
 from dlcourse.errors import InputError, Interrupted
-from dlcourse.loggers import read_metrics
+from dlcourse.metrics_file import read_metrics
 from dlcourse.runs import Run
 from dlcourse.splits import TEST, TRAIN
 from dlcourse.training import build, make, rebuild, train
