@@ -71,20 +71,23 @@ def job_name(overrides: Sequence[str], swept: Sequence[str]) -> str:
     return slug(*sorted(parts[key] for key in swept if key in parts)) or "job"
 
 
-def sweep_name(name: str, swept: Sequence[str], fixed: Sequence[str]) -> str:
-    """The folder of a sweep.
+def sweep_name(grid: str, sweeper: Mapping[str, Any], typed: Sequence[str]) -> str:
+    """The folder of a sweep: its grid, or the keys that vary; and a hash of what else was typed.
 
     Args:
-        name: The chosen grid of conf/sweep, or "none".
-        swept: The keys that vary.
-        fixed: What else was typed; it tells two sweeps over the same keys apart.
+        grid: The file of conf/sweep; "none" for a sweep that was typed with `-m`.
+        sweeper: Hydra's, whose parameters are those of the grid.
+        typed: The overrides, of which sweep and experiment have their place in the path already.
     """
-    keys = "-".join(_plain(key.rpartition(".")[2]) for key in sorted(swept))
-    readable = _cut(name if name not in ("none", "None") else keys or "jobs")
+    swept, fixed = split_overrides(typed)
     rest = sorted(o for o in fixed if o.partition("=")[0] not in ("sweep", "experiment"))
-    if name not in ("none", "None"):
+    if grid == "none":
+        keys = split_overrides(multirun_overrides(sweeper, typed))[0]
+        readable = "-".join(_plain(key.rpartition(".")[2]) for key in sorted(keys)) or "jobs"
+    else:
+        readable = grid
         rest += sorted(swept)
-    return readable if not rest else f"{readable}-{_digest(rest)}"
+    return f"{_cut(readable)}-{_digest(rest)}" if rest else _cut(readable)
 
 
 def slug(*overrides: str) -> str:

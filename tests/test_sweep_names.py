@@ -48,32 +48,32 @@ def test_jobs_are_named_by_what_varies_in_any_order() -> None:
 def test_a_grid_that_grows_keeps_its_folders() -> None:
     names = []
     for typed in (["loss=bce,focal", "seed=0,1"], ["seed=0,1,2", "loss=bce,focal,brier"]):
-        swept, fixed = split_overrides(typed)
-        names.append(
-            (
-                sweep_name("none", list(swept), fixed),
-                {job_name(j, list(swept)) for j in grid(typed)},
-            )
-        )
+        swept, _ = split_overrides(typed)
+        jobs = {job_name(job, list(swept)) for job in grid(typed)}
+        names.append((sweep_name("none", {}, typed), jobs))
     assert names[0][0] == names[1][0] == "loss-seed"
     assert names[0][1] < names[1][1]
 
 
-def test_what_does_not_vary_tells_sweeps_apart() -> None:
+def test_what_else_was_typed_tells_sweeps_apart() -> None:
+    losses = {"params": {"loss": "bce,focal", "seed": "0,1"}}
     kinds = [
-        ("none", ["loss"], []),
-        ("none", ["loss"], ["steps=100"]),
-        ("none", ["loss"], ["steps=200"]),
-        ("none", ["loss", "seed"], []),
-        ("losses", ["loss", "seed"], []),
-        ("losses", ["loss", "seed", "net.cell"], []),
+        ("none", {}, ["loss=bce,focal"]),
+        ("none", {}, ["loss=bce,focal", "steps=100"]),
+        ("none", {}, ["loss=bce,focal", "steps=200"]),
+        ("none", {}, ["loss=bce,focal", "seed=0,1"]),
+        ("losses", losses, ["sweep=losses"]),
+        ("losses", losses, ["sweep=losses", "steps=100"]),
+        ("losses", losses, ["sweep=losses", "net.cell=lstm,gru"]),
     ]
     names = [sweep_name(*kind) for kind in kinds]
     assert len(set(names)) == len(names)
     assert names[0] == "loss"
-    assert sweep_name("none", ["loss"], ["b=1", "a=2"]) == sweep_name(
-        "none", ["loss"], ["a=2", "b=1", "experiment=music_2018"]
+    assert names[4] == "losses"
+    assert sweep_name("none", {}, ["loss=bce,focal", "b=1", "a=2"]) == sweep_name(
+        "none", {}, ["a=2", "b=1", "experiment=music_2018", "loss=bce,brier"]
     )
+    assert sweep_name("folds", {"params": {"split.fold": "0,1"}}, ["experiment=x"]) == "folds"
 
 
 @given(st.lists(VALUES, min_size=2, max_size=6, unique=True))

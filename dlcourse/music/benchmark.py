@@ -17,6 +17,7 @@ from dlcourse.music.corpus import read_corpus
 from dlcourse.music.datamodule import SongData
 from dlcourse.music.encoding import bar_positions
 from dlcourse.music.lab2018 import Lab2018
+from dlcourse.music.logging_cost import LOGGED, logging_cases
 from dlcourse.music.melody import Melody
 from dlcourse.music.notes import COMMON_TIME
 from dlcourse.music.predictor import NotePredictor
@@ -33,10 +34,12 @@ BATCHES = 200
 WINDOW = 64  # the lab's
 NOTES, LAB_NOTES = 500, 100  # the lab's procedure draws a part of them; each costs the same
 SNIPPETS, LAB_FILES = 88, 6  # reading is reported for the lab's number of files
+EPOCH = 200  # optimizer steps where it is timed what is logged every 20
 LAB = ["experiment=music_2018"]
 # The epoch itself: what a run does besides (checkpoints, validation, pictures) is switched off.
 TRAINING = [f"steps={STEPS}", f"validate_every={STEPS}", "+trainer.limit_val_batches=0"]
 TRAINING += [f"~callbacks.{name}" for name in ("best", "last", "curves", "results", "songs")]
+WATCHED = [*LAB, "data.batch_size=64", *TRAINING, f"steps={EPOCH}", f"validate_every={EPOCH}"]
 
 
 def cases(build: Build) -> list[Case]:
@@ -46,6 +49,7 @@ def cases(build: Build) -> list[Case]:
         # The smaller of the lab's batches: there a step is short and what surrounds it shows.
         training_case("lab's network", build([*LAB, "data.batch_size=64", *TRAINING])),
         training_case("default network", build(["experiment=music_composed", *TRAINING])),
+        *logging_cases(build(WATCHED), build([*WATCHED, *LOGGED])),
         fetching_case(data),
         generating_case(predictor, data),
         reading_case(Path(data.root) if data.root else data.source.folder(data.data_dir)),

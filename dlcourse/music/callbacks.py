@@ -18,6 +18,7 @@ from dlcourse.gallery import (
     write_gallery,
     write_overlays,
 )
+from dlcourse.media import show_curves, show_images, show_results, show_sounds, show_table
 from dlcourse.music.baselines import fit_baselines
 from dlcourse.music.datamodule import LAST, SongData
 from dlcourse.music.generation import NewSong, choose_primers, new_songs, write_songs
@@ -34,7 +35,6 @@ from dlcourse.music.results import (
 )
 from dlcourse.music.sampling import Sampler
 from dlcourse.splits import TEST, TRAIN, VAL
-from dlcourse.wandb_media import show_curves, show_images, show_results, show_sounds, show_table
 
 log = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from dlcourse.files import write_json
 from dlcourse.gallery import read_overlays, write_gallery, write_overlays
+from dlcourse.media import show_curves, show_images, show_results, show_table
 from dlcourse.progress import progress_bar
 from dlcourse.ranks import gathered
 from dlcourse.splits import TEST, TRAIN, VAL
-from dlcourse.wandb_media import show_curves, show_images, show_results, show_table
 from dlcourse.xray.datamodule import RadiographData
 from dlcourse.xray.detector import PneumothoraxDetector
 from dlcourse.xray.gallery import draw_gallery, evaluation_overlays

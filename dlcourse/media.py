@@ -1,4 +1,4 @@
-"""What a run shows in W&B besides its curves: one function a kind, nothing where W&B is not used.
+"""What a run shows besides its curves, one function a kind, to whichever logger can show it.
 
 Everything is logged with the optimizer step it belongs to, as the curves are.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcourse.gallery import Overlay
-from dlcourse.loggers import wandb_loggers
+from dlcourse.loggers import rank_zero_only, wandb_loggers
 
 Loggers = Iterable[Any]
 _STAGING = "WANDB_DATA_DIR"
@@ -20,14 +20,14 @@ ROWS = 10_000  # of a table at most, which is what W&B's page shows
 
 def show_images(loggers: Loggers, key: str, paths: Sequence[Path], *, step: int) -> None:
     """Pictures with their file's name below."""
-    for logger in wandb_loggers(loggers):
+    for logger in _showing(loggers, "log_image"):
         stems = [path.stem for path in paths]
         logger.log_image(key, [str(path) for path in paths], step=step, caption=stems)
 
 
 def show_sounds(loggers: Loggers, key: str, paths: Sequence[Path], *, step: int) -> None:
     """Sounds to be played, with their file's name below."""
-    for logger in wandb_loggers(loggers):
+    for logger in _showing(loggers, "log_audio"):
         stems = [path.stem for path in paths]
         logger.log_audio(key, [str(path) for path in paths], step=step, caption=stems)
 
@@ -41,7 +41,7 @@ def show_curves(loggers: Loggers, curves: Mapping[str, Overlay], *, step: int) -
             chart = wandb.plot.line_series(
                 xs=[curve.x], ys=[curve.y], keys=[curve.ylabel], title=title, xname=curve.xlabel
             )
-            with _staged_in(logger.experiment):
+            with _staged_in(logger):
                 logger.log_metrics({f"curves/{_key(title)}": chart}, step)
 
 
@@ -53,9 +53,9 @@ def show_table(
     Args:
         rows: Each as long as `columns`.
     """
-    for logger in wandb_loggers(loggers):
+    for logger in _showing(loggers, "log_table"):
         data = [list(row) for row in rows[:ROWS]]
-        with _staged_in(logger.experiment):
+        with _staged_in(logger):
             logger.log_table(key, columns=list(columns), data=data, step=step)
 
 
@@ -85,15 +85,24 @@ def summary_values(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
     }
 
 
+def _showing(loggers: Loggers, method: str) -> list[Any]:
+    """The loggers that have a method; none on all processes but the first."""
+    return [] if rank_zero_only.rank else [each for each in loggers if hasattr(each, method)]
+
+
 @contextmanager
-def _staged_in(run: Any) -> Iterator[None]:
+def _staged_in(logger: Any) -> Iterator[None]:
     """Keep W&B's copies of tables beside the run: in the home directory nobody removes them.
 
     A home that is another one, or read-only, on a cluster's nodes would cost the tables besides.
     https://docs.wandb.ai/guides/track/environment-variables
     """
+    if not wandb_loggers([logger]):
+        yield
+        return
     before = os.environ.get(_STAGING)
-    os.environ[_STAGING] = str(Path(run.dir).parent)  # there is no setting for a single run
+    # There is no setting for a single run.
+    os.environ[_STAGING] = str(Path(logger.experiment.dir).parent)
     try:
         yield
     finally:
