@@ -4,6 +4,7 @@ Nothing here imports torch, so that `--help` and `--cfg job` answer at once.
 """
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,14 +28,22 @@ def run_app(task: Task, *, config_name: str) -> None:
     status 2; a run that was interrupted says how to go on and exits with 128 + signal. Every other
     exception keeps its traceback.
     """
+    if {"--help", "-h"} & set(sys.argv[1:]):
+        from dlcourse.command_line.help import help_text
+
+        sys.stdout.write(help_text(Path(conf_path()), config_name, words=sys.argv[1:]) + "\n")
+        return
     import hydra
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
+
+    from dlcourse.command_line.known_options import refuse_mistakes
 
     # Hydra then lets exceptions through instead of printing half a traceback of its own.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     app = hydra.main(version_base="1.3", config_path=conf_path(), config_name=config_name)
     try:
+        refuse_mistakes(sys.argv[1:], Path(conf_path()), script=config_name)
         app(Job(task))()
     except Stop as stop:
         sys.stderr.write(f"{stop}\n")
@@ -46,7 +55,7 @@ def run_app(task: Task, *, config_name: str) -> None:
         sys.stderr.write("stopped\n")
         sys.exit(130)
     except (InputError, HydraException, OmegaConfBaseException) as error:
-        sys.stderr.write(f"error: {_message(error)}\n")
+        sys.stderr.write(f"error: {_message(error, config_name)}\n")
         sys.exit(2)
 
 
@@ -64,30 +73,38 @@ class Job:
         """Run the task; alone, a mistake of the user's passes by Hydra."""
         from hydra.core.hydra_config import HydraConfig
         from hydra.types import RunMode
+        from omegaconf.errors import MissingMandatoryValue
 
         try:
             return self.task(config)
-        except InputError as error:
+        except (InputError, MissingMandatoryValue) as error:
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise  # Hydra then says which job it was
-            raise _Mistake(str(error)) from error
+            raise _Mistake(_shortened(error)) from error
 
 
 class _Mistake(BaseException):
     """An `InputError` on its way out: Hydra puts a line of its own before an Exception."""
 
 
-def _message(error: BaseException) -> str:
-    """The user's part of an error: an `InputError` among its causes, else what Hydra says.
-
-    Hydra's search path, which it adds to an unknown option, says nothing to a user.
+def _message(error: BaseException, script: str) -> str:
+    """The user's part of an error: an `InputError` among its causes, else what is wrong with the
+    command line, else what Hydra says.
     """
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, InputError):
             return str(cause)
         cause = cause.__cause__ or cause.__context__
-    text = str(error).partition("\nConfig search path:")[0].strip()
+    from dlcourse.command_line.known_options import explained
+
+    said = explained(sys.argv[1:], Path(conf_path()), script=script, text=str(error))
+    return said or _shortened(error)
+
+
+def _shortened(error: BaseException) -> str:
+    """An error's text without what Hydra and OmegaConf add for their own developers."""
+    text = re.split(r"\n(?:Config search path:|    full_key:)", str(error))[0].strip()
     return text.replace("Missing mandatory value:", "a value is needed for:")
 
 
@@ -117,9 +134,9 @@ def _sweep_folder(choices: Any, sweeper: Any, typed: Any) -> str:
     """The sweep's folder below runs/: of its experiment, named after its grid."""
     from dlcourse.sweep_names import multirun_overrides, split_overrides, sweep_name
 
-    swept, fixed = split_overrides(multirun_overrides(sweeper, typed))
-    below = "several" if "experiment" in swept else choices.experiment
-    return f"{below}/{sweep_name(str(choices.sweep), list(swept), fixed)}"
+    several = "experiment" in split_overrides(multirun_overrides(sweeper, typed))[0]
+    name = sweep_name(str(choices.sweep), sweeper, list(typed))
+    return f"{'several' if several else choices.experiment}/{name}"
 
 
 def _job_folder(overrides: Any, swept: str) -> str:

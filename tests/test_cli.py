@@ -85,7 +85,7 @@ def test_generate_is_deterministic_and_its_page_is_whole(trained: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("train.py", ["los=focal"], "Could not override 'los'"),
+        ("train.py", ["los=focal"], "los: no such option; did you mean loss=focal?"),
         ("train.py", ["resume=nowhere"], "nowhere: does not exist"),
         ("generate.py", [], "a value is needed for: run"),
         ("generate.py", ["run=nowhere"], "nowhere: does not exist"),

@@ -110,13 +110,14 @@ def test_a_job_that_was_begun_with_another_config_is_refused(
 def test_parallel_jobs_leave_what_jobs_one_by_one_leave(tmp_path: Path) -> None:
     options = [*QUICK, "~callbacks.curves", "seed=0,1", f"data_dir={tmp_path}/data"]
     numbers = []
-    for name, launcher in LAUNCHERS.items():
+    submitit = ("hydra/launcher=submitit_local", "hydra.launcher.timeout_min=5")
+    for name, launcher in {**LAUNCHERS, "submitit": submitit}.items():
         (tmp_path / name).mkdir()
         sweep(tmp_path / name, launcher, options)
         files = sorted((tmp_path / name).glob("runs/*/*/*/metrics.csv"))
         assert len(files) == 2
         numbers.append([path.read_text() for path in files])
-    assert numbers[0] == numbers[1]
+    assert numbers[0] == numbers[1] == numbers[2]
 
 
 def leave_fold(folder: Path, nats: float | None) -> None:
