@@ -43,12 +43,10 @@ class Run:
         Raises:
             InputError: The file is damaged.
         """
-        path = self.folder / ".hydra" / "config.yaml"
-        try:
-            config = OmegaConf.load(path)
-            config.folder = str(self.folder)
-        except Exception as error:  # yaml and omegaconf raise many kinds
-            raise InputError(f"{path}: damaged config: {str(error).splitlines()[0]}") from error
+        config = self._noted("config")
+        if not isinstance(config, DictConfig):
+            raise InputError(f"{self.folder}/.hydra/config.yaml: damaged config: no options in it")
+        config.folder = str(self.folder)
         return config
 
     def checkpoint(self, which: str) -> Path:
@@ -67,16 +65,12 @@ class Run:
     @property
     def overrides(self) -> list[str]:
         """What was typed, as Hydra noted it; nothing for a run that was composed in Python."""
-        path = self.folder / ".hydra" / "overrides.yaml"
-        return [str(o) for o in OmegaConf.load(path)] if path.is_file() else []
+        return [str(override) for override in self._noted("overrides") or []]
 
     @property
     def choices(self) -> dict[str, str]:
         """The option that was chosen in every group of conf/, as far as Hydra noted it."""
-        path = self.folder / ".hydra" / "hydra.yaml"
-        if not path.is_file():
-            return {}
-        chosen = OmegaConf.select(OmegaConf.load(path), "hydra.runtime.choices") or {}
+        chosen = OmegaConf.select(self._noted("hydra"), "hydra.runtime.choices") or {}
         return {str(k): str(v) for k, v in chosen.items() if not str(k).startswith("hydra/")}
 
     @property
@@ -130,6 +124,16 @@ class Run:
 
     def _lock(self, *, timeout: float) -> FileLock:
         return FileLock(self.folder / "running.lock", timeout=timeout)
+
+    def _noted(self, name: str) -> Any:
+        """What Hydra left under a name; an empty config where it left nothing."""
+        path = self.folder / ".hydra" / f"{name}.yaml"
+        if not path.is_file() and name != "config":
+            return OmegaConf.create()
+        try:
+            return OmegaConf.load(path)
+        except Exception as error:  # yaml and omegaconf raise many kinds
+            raise InputError(f"{path}: damaged {name}: {str(error).splitlines()[0]}") from error
 
     def _read(self, name: str) -> dict[str, Any] | None:
         path = self.folder / name

@@ -28,13 +28,19 @@ class Job:
 
     @property
     def state(self) -> str:
-        """That of its run, or missing."""
-        return MISSING if self.run is None else self.run.state
+        """That of its run, or missing; failed where the run's folder is damaged."""
+        try:
+            return MISSING if self.run is None else self.run.state
+        except InputError:
+            return FAILED
 
     @property
     def error(self) -> str | None:
         """The last line of what went wrong."""
-        return None if self.run is None else self.run.error
+        try:
+            return None if self.run is None else self.run.error
+        except InputError as error:
+            return str(error)
 
 
 @dataclass(frozen=True)

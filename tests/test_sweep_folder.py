@@ -43,6 +43,20 @@ def test_every_state_is_told_from_the_folder(tmp_path: Path) -> None:
     assert [job.overrides for job in sweep.jobs] == [[f"seed={i}"] for i in range(7)]
 
 
+def test_a_damaged_folder_is_a_failed_job_among_the_others(tmp_path: Path) -> None:
+    plan_sweep(tmp_path, {"a": [], "b": []}, swept=[], command=[])
+    leave(tmp_path / "a", {"state": DONE}, results=True)
+    run = leave(tmp_path / "b", {}, results=True)
+    (run.folder / "outcome.json").write_text('{"state": "do')
+    damaged, sound = open_sweep(tmp_path).jobs[::-1]
+    assert (sound.state, damaged.state) == (DONE, FAILED)
+    assert "outcome.json: damaged" in damaged.error
+    for name, read in (("overrides", "overrides"), ("hydra", "choices"), ("config", "config")):
+        (run.folder / ".hydra" / f"{name}.yaml").write_text("a: [")
+        with pytest.raises(InputError, match=f"damaged {name}"):
+            getattr(run, read)
+
+
 def test_a_folder_has_one_process_at_a_time(tmp_path: Path) -> None:
     run = leave(tmp_path / "run")
     with run.claimed(), pytest.raises(InputError, match="another process is working in it"), (
