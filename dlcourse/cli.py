@@ -52,7 +52,8 @@ def run_app(task: Task, *, config_name: str) -> None:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(2)
     except KeyboardInterrupt:
-        sys.stderr.write("stopped\n")
+        sweep = any(word in ("-m", "--multirun") or word[:6] == "sweep=" for word in sys.argv)
+        sys.stderr.write(f"stopped{'; the same command goes on' if sweep else ''}\n")
         sys.exit(130)
     except (InputError, HydraException, OmegaConfBaseException) as error:
         sys.stderr.write(f"error: {_message(error, config_name)}\n")

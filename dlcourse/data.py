@@ -167,7 +167,12 @@ class CourseData(LightningDataModule, ABC):
     Args:
         batch_size: Items an optimizer step.
         seed: The training seed; the split has its own.
+
+    Attributes:
+        ledger: The file that `write_ledger` leaves.
     """
+
+    ledger: str
 
     def __init__(self, *, batch_size: int, seed: int) -> None:
         super().__init__()
@@ -187,7 +192,7 @@ class CourseData(LightningDataModule, ABC):
 
     @abstractmethod
     def write_ledger(self, folder: Path) -> None:
-        """Leave a list of everything that was found: kept or dropped, why, and its split."""
+        """Leave a list of everything that was found: kept or dropped, why, its split and SHA-1."""
 
     @abstractmethod
     def held_out_size(self, split: str) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 PLACE = ("folder", "data_dir", "resume")  # where a run lies says nothing of what it is
+EXPECTED = "expected"  # nor what somebody has measured
 
 
 def flat_options(config: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
@@ -20,7 +21,9 @@ def flat_options(config: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: value
         for key, value in _flat(config, "").items()
-        if key not in PLACE and not (isinstance(value, str) and value.startswith(folder))
+        if key not in PLACE
+        and key.partition(".")[0] != EXPECTED
+        and not (isinstance(value, str) and value.startswith(folder))
     }
 
 

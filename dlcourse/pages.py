@@ -144,7 +144,7 @@ def card(title: str, *elements: str) -> str:
 
 def code(text: str, *, label: str = "Command") -> str:
     """Preformatted text, as a command to copy; it scrolls sideways rather than wraps."""
-    return _scrolling("pre", f"<code>{escape(text)}</code>", label)
+    return scrolling("pre", f"<code>{escape(text)}</code>", label)
 
 
 def facts(values: Mapping[str, object]) -> str:
@@ -169,10 +169,11 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]], *, caption: s
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>\n" for row in rows)
     title = f"<caption>{escape(caption)}</caption>" if caption else ""
     inner = f"<table>{title}<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table>"
-    return _scrolling("div", inner, caption or "Table")
+    return scrolling("div", inner, caption or "Table")
 
 
-def _scrolling(tag: str, inner: str, label: str) -> str:
+def scrolling(tag: str, inner: str, label: str) -> str:
+    """An element that scrolls by itself where it is wider than the page; `inner` is HTML."""
     # Without a tab stop the part beyond the edge cannot be reached from the keyboard.
     attributes = f'class="scroll" tabindex="0" role="region" aria-label="{escape(label)}"'
     return f"<{tag} {attributes}>{inner}</{tag}>\n"

@@ -10,10 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from dlcourse.errors import InputError, Pruned
-from dlcourse.files import write_json, write_text
+from dlcourse.files import write_json
+from dlcourse.run_provenance import write_provenance
 from dlcourse.runs import DONE, FAILED, LAST, PRUNED, Run, open_run
 
 if TYPE_CHECKING:  # torch takes seconds to import: it waits until a config is composed
@@ -82,8 +83,9 @@ def _fit_and_test(
     _check_budget(config)
     data, task = build(config)
     if not started_rank(config.trainer):
-        write_provenance(config, name="provenance" if checkpoint is None else "provenance-resumed")
         data.write_ledger(Path(config.folder))
+        name = "provenance" if checkpoint is None else "provenance-resumed"
+        write_provenance(config, name=name, ledger=Path(config.folder) / data.ledger)
         if checkpoint is None:
             forget_run(config.folder)  # of an earlier attempt, which had other curves
     trainer: Trainer = make(config.trainer)
@@ -235,16 +237,3 @@ def _finish(trainer: "Trainer", task: "Task", data: "CourseData", config: DictCo
         raise InputError(f"{config.monitor} was {value} at its best: try a lower learning rate")
     trainer.test(task, datamodule=data, ckpt_path=str(best), weights_only=True, verbose=False)
     return value
-
-
-def write_provenance(config: DictConfig, *, name: str) -> None:
-    """Leave the resolved config, the code's revision and the versions in the run folder.
-
-    Args:
-        name: Of the JSON file: a run that is resumed keeps the word of where it was begun.
-    """
-    from dlcourse.provenance import provenance
-
-    folder = Path(config.folder)
-    write_text(folder / "config.yaml", OmegaConf.to_yaml(config, resolve=True))
-    write_json(folder / f"{name}.json", provenance())

@@ -14,9 +14,9 @@ import pytest
 import wandb
 
 from dlcourse.loggers import end_wandb_runs, wandb_logger
+from dlcourse.media import show_curves, show_images, show_results, show_table
 from dlcourse.metrics_file import read_metrics
 from dlcourse.training import train
-from dlcourse.media import show_curves, show_images, show_results, show_table
 from dlcourse.wandb_runs import RUN_ID, describe, forget_run
 from dlcourse.xray.roc import compute_roc
 from tests.composing import QUICK, QUICK_XRAY, composed, saved

@@ -63,7 +63,7 @@ def write_report(
     Raises:
         InputError: A folder is missing or holds no run.
     """
-    from dlcourse.comparison.page import write_page  # matplotlib, which takes a second
+    from dlcourse.comparison.page.page import write_page
 
     comparison = compare(folders)
     folder = comparison.folder if output is None else Path(output)

@@ -31,6 +31,7 @@ def notes(
         _left_out(records),
         _without_yardstick(records, yardstick),
         _chosen_on_test(groups, yardstick) if not reasons else "",
+        _one_test_split(records, groups, yardstick) if not reasons else "",
         _single_seeds(groups, yardstick) if not reasons else "",
         _unequal_seeds(groups, yardstick),
         _folds(records),
@@ -84,6 +85,22 @@ def _chosen_on_test(groups: Sequence[Group], yardstick: Yardstick) -> str:
         f"The best of {number} settings was picked by the numbers of the test split, which flatter "
         f"it: expect less on new data, and choose by the validation split what is to be reported. "
         f"Intervals are of one difference at a time. {_adjusted(number - 1)}"
+    )
+
+
+def _one_test_split(
+    records: Sequence[Record], groups: Sequence[Group], yardstick: Yardstick
+) -> str:
+    """How far one run is uncertain for the size of its test split, which no seed tells."""
+    own = [r.intervals[yardstick.metric] for r in finished(groups[0].records)
+           if yardstick.metric in r.intervals] if groups else []  # fmt: skip
+    if not own or len(folds_of(records)) > 1:
+        return ""
+    low, high = own[0]
+    return (
+        f"All intervals are over seeds, on one test split. How far others are from it is not "
+        f"in them: resampled, a run of the first setting has {yardstick.title} {low:.3f} to "
+        f"{high:.3f}."
     )
 
 

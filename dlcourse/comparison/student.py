@@ -33,21 +33,28 @@ def quantile(level: float, df: int) -> float:
     return high
 
 
+def vary(values: Sequence[float]) -> bool:
+    """Whether values differ, by more than rounding."""
+    return bool(values) and max(values) - min(values) > 1e-9 * max(map(abs, values))
+
+
 def mean_interval(values: Sequence[float], *, level: float = _LEVEL) -> tuple[float, float] | None:
-    """The interval of a mean whose values are taken to be normal; None for fewer than two."""
-    if len(values) < 2:
+    """The interval of a mean whose values are taken to be normal; None where they do not vary.
+
+    Fewer than two do not, nor do equal ones: on a small test split metrics come in steps, and the
+    same step twice is no certainty.
+    """
+    if not vary(values):
         return None
     half = quantile(level, len(values) - 1) * stdev(values) / math.sqrt(len(values))
     return fmean(values) - half, fmean(values) + half
 
 
 def two_sided_p(values: Sequence[float]) -> float | None:
-    """Of the hypothesis that the values' mean is 0; None for fewer than two."""
-    if len(values) < 2:
+    """Of the hypothesis that the values' mean is 0; None where they do not vary."""
+    if not vary(values):
         return None
     mean, error = fmean(values), stdev(values) / math.sqrt(len(values))
-    if error == 0:
-        return float(mean == 0)
     return 1 - central_probability(mean / error, len(values) - 1)
 
 

@@ -85,9 +85,13 @@ def _ranking(
     by_label = {difference.group: difference for difference in differences}
     nearest = by_label.get(second.label)
     if nearest is None or nearest.interval is None:
+        why = f"it shares fewer than two seeds with {setting(second)}"
+        if nearest is not None and nearest.n > 1:
+            gap = f"{abs(nearest.mean):.{places([nearest.mean])}f}"
+            why = f"{setting(second)} is {gap} apart in every seed, so that none tells of chance"
         return (
-            f"No difference is established: {setting(best)} has {lowest}, {value}, but it shares "
-            f"fewer than two seeds with {setting(second)}; {MORE_SEEDS}."
+            f"No difference is established: {setting(best)} has {lowest}, {value}, but {why}; "
+            f"{MORE_SEEDS}."
         )
     rest = _rest(scored[2:], by_label, yardstick)
     behind = f"{setting(second)} is {_loss(nearest, yardstick)}"

@@ -35,6 +35,7 @@ class Entry:
         file: Its path below the corpus folder, with forward slashes.
         reason: Why it takes no part; empty for a file that does.
         timing: Where its 16th grid comes from: the score, annotated or estimated beats.
+        sha1: Of what was read: the file, and its beats where these are annotated.
         identity: What may not stand in two splits: title, content, melody.
         group: The title that stands for everything it shares an identity with.
     """
@@ -45,6 +46,7 @@ class Entry:
     song: Song | None = None
     encoded: Encoded | None = None
     timing: str = ""
+    sha1: str = ""
     identity: tuple[Hashable, ...] = ()
     group: str = ""
     split: str = ""
@@ -120,10 +122,13 @@ def _read_entry(path: Path, file: str, encoding: Encoding, *, timing: str) -> En
         encoded = encoding.encode(song)
     except InputError as error:
         return Entry(file, title, reason=str(error))
-    digest = hashlib.sha1(path.read_bytes()).hexdigest()
+    content, beats = path.read_bytes(), path.with_name(BEAT_FILE)
+    digest = hashlib.sha1(content).hexdigest()
     identity = (("title", title), ("content", digest), *_melody_signature(song))
+    if beats.is_file():
+        digest = hashlib.sha1(content + beats.read_bytes()).hexdigest()
     reason = encoding.reason_to_drop(encoded)
-    return Entry(file, title, reason, song, encoded, source, identity)
+    return Entry(file, title, reason, song, encoded, source, digest, identity)
 
 
 def on_grid(song: Song, beat_file: Path, *, timing: str = "auto") -> tuple[Song, str]:
@@ -170,6 +175,7 @@ def _ledger_row(entry: Entry) -> dict[str, object]:
         "split": entry.split,
         "group": entry.group,
         "title": entry.title,
+        "sha1": entry.sha1,
     }
     if entry.song is None or entry.encoded is None:
         return row

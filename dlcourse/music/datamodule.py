@@ -82,6 +82,8 @@ class SongData(CourseData):
         exclude: Patterns of files to leave out.
     """
 
+    ledger = "corpus.csv"
+
     def __init__(
         self,
         *,
@@ -207,7 +209,7 @@ class SongData(CourseData):
 
     def write_ledger(self, folder: Path) -> None:
         """`corpus.csv`: every file, and what became of its notes."""
-        write_ledger(self.entries, folder / "corpus.csv")
+        write_ledger(self.entries, folder / self.ledger)
         dropped = sum(bool(entry.reason) for entry in self.entries)
         kept = len(self.entries) - dropped
-        log.info("%d songs kept, %d dropped: %s", kept, dropped, folder / "corpus.csv")
+        log.info("%d songs kept, %d dropped: %s", kept, dropped, folder / self.ledger)

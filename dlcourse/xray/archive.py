@@ -215,7 +215,7 @@ def write_ledger(studies: Sequence[Study], path: str | Path, *, without_image: i
     A last row, which names no file, says how many rows of the index have no image here.
     """
     columns = ("file", "kept", "reason", "split", "patient", "findings", "age", "sex", "view")
-    columns += ("follow_up", "boxes", "mask", "adjudicated")
+    columns += ("follow_up", "boxes", "mask", "adjudicated", "sha1")
     options = {"newline": "", "encoding": "utf-8", "errors": "backslashreplace"}
     with written_whole(path) as partial, open(partial, "w", **options) as out:
         writer = csv.writer(out)
@@ -224,7 +224,7 @@ def write_ledger(studies: Sequence[Study], path: str | Path, *, without_image: i
             panel = "|".join(f"{f}={'yes' if so else 'no'}" for f, so in s.adjudicated.items())
             fate = (s.file, "no" if s.reason else "yes", s.reason, s.split, s.patient)
             facts = (_labels(s), s.age, s.sex, s.view, s.follow_up, len(s.boxes))
-            writer.writerow((*fate, *facts, "yes" if s.mask else "no", panel))
+            writer.writerow((*fate, *facts, "yes" if s.mask else "no", panel, s.sha1))
         if without_image:
             writer.writerow(("", "no", f"{without_image} rows of the index have no image here"))
 

@@ -13,7 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import IO
@@ -128,6 +128,8 @@ def read_chestmnist(path: str | Path, *, folder: str | Path) -> tuple[list[Study
                     f"in all parts is needed"
                 )
             studies += _studies(split, _labels(npz, split, path, count=shape[0]))
+        content = _content_name([*arrays.values()])
+        studies = [replace(study, sha1=content) for study in studies]
         return studies, _unpacked_images([*arrays.values()], path, Path(folder))
 
 
@@ -159,8 +161,7 @@ def _labels(npz: zipfile.ZipFile, split: str, path: Path, *, count: int) -> np.n
 def _unpacked_images(arrays: Sequence["_Array"], path: Path, folder: Path) -> np.ndarray:
     """The images of all parts (N, H, W) as one memory-mapped file; its name follows the content."""
     shape = (sum(array.shape[0] for array in arrays), *arrays[0].shape[1:])
-    digest = zlib.crc32(repr([(array.info.CRC, array.shape) for array in arrays]).encode())
-    target = folder / f"{path.stem}-{digest:08x}.npy"
+    target = folder / f"{path.stem}-{_content_name(arrays)}.npy"
     if not target.is_file():
         check_room(folder, prod(shape))
         form = {"descr": "|u1", "fortran_order": False, "shape": shape}
@@ -170,6 +171,12 @@ def _unpacked_images(arrays: Sequence["_Array"], path: Path, folder: Path) -> np
             for chunk in progress_bar(chunks, f"unpacking {path.name}", total=prod(shape) // CHUNK):
                 out.write(chunk)
     return _mapped(target, shape)
+
+
+def _content_name(arrays: Sequence["_Array"]) -> str:
+    """Of all images together, from the checksums that the archive keeps of its arrays."""
+    checksums = repr([(array.info.CRC, array.shape) for array in arrays])
+    return f"{zlib.crc32(checksums.encode()):08x}"
 
 
 def _mapped(path: Path, shape: tuple[int, ...]) -> np.ndarray:

@@ -21,8 +21,6 @@ from dlcourse.xray.subset import Subset
 
 log = logging.getLogger(__name__)
 
-LEDGER = "studies.csv"
-
 
 class RadiographData(CourseData):
     """Radiographs from a folder in the archive's layout.
@@ -38,6 +36,8 @@ class RadiographData(CourseData):
         index: The folder of its CSV files, where they are not in the root.
         data_dir: Where sources keep what they download or draw, and the cache lies.
     """
+
+    ledger = "studies.csv"
 
     def __init__(
         self,
@@ -145,9 +145,10 @@ class RadiographData(CourseData):
     def write_ledger(self, folder: Path) -> None:
         """`studies.csv`: every image found, and what became of it."""
         radiographs = self.radiographs
-        write_ledger(radiographs.studies, folder / LEDGER, without_image=radiographs.without_image)
+        path = folder / self.ledger
+        write_ledger(radiographs.studies, path, without_image=radiographs.without_image)
         left_out = len(radiographs.studies) - len(radiographs.kept)
         log.info(
             "%d images kept, %d left out, %d rows of the index have no image here: %s",
-            len(radiographs.kept), left_out, radiographs.without_image, folder / LEDGER,
+            len(radiographs.kept), left_out, radiographs.without_image, path,
         )  # fmt: skip

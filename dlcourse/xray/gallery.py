@@ -16,7 +16,7 @@ import numpy as np
 
 from dlcourse.gallery import DIAGONAL, IMAGE, MediaItem, Overlay
 from dlcourse.xray.evaluation import MODEL
-from dlcourse.xray.overlay import PanelRow, draw_panel
+from dlcourse.xray.overlay import PanelRow, draw_pair
 from dlcourse.xray.predictions import Predictions
 from dlcourse.xray.studies import Study
 
@@ -54,7 +54,7 @@ def _hash(file: str) -> str:
 
 
 def draw_gallery(folder: str | Path, predictions: Predictions, *, finding: str) -> list[MediaItem]:
-    """Draw radiograph, map and overlay of `chosen_studies` into `gallery/` of a run folder."""
+    """Draw radiograph and overlay of `chosen_studies` into `gallery/` of a run folder."""
     maps, place = predictions.evidence(finding), predictions.findings.index(finding)
     items = []
     for number, i in enumerate(chosen_studies(predictions.studies, finding)):
@@ -64,7 +64,7 @@ def draw_gallery(folder: str | Path, predictions: Predictions, *, finding: str) 
         said = f"label: {_label(study, finding)}; probability {probability:.3f}"
         boxes = [box for box in study.boxes if box.finding == finding]
         row = PanelRow(predictions.image(i), maps[i], f"{study.file}: {said}", boxes=boxes)
-        draw_panel([row], Path(folder) / file, limit=LIMIT)
+        draw_pair(row, Path(folder) / file, limit=LIMIT)
         caption = f"{said}; {_facts(study)}. {_scale(maps[i])}"
         items.append(MediaItem(IMAGE, study.file, caption, file))
     return items

@@ -152,6 +152,22 @@ def panel_figure(
     return figure
 
 
+def draw_pair(row: PanelRow, path: str | Path, *, limit: float, opacity: float = 0.5) -> None:
+    """Write a row's radiograph and overlay side by side, nothing else, as a PNG: for a gallery.
+
+    Args:
+        limit: The contribution that gets the full colour; see `overlay`.
+    """
+    figure = Figure(figsize=(4.84, 2.4), dpi=150)
+    left, right = figure.subplots(
+        1, 2, gridspec_kw={"left": 0, "right": 1, "bottom": 0, "top": 1, "wspace": 0.02}
+    )
+    _show(left, row.image, row, cmap="gray", vmin=0, vmax=255)
+    _show(right, overlay(row.image, row.map, limit=limit, opacity=opacity), row)
+    with written_whole(path) as partial:
+        FigureCanvasAgg(figure).print_png(partial)
+
+
 def _show(
     axes: Axes, image: np.ndarray, row: PanelRow, *, outline: str = TRUTH, **colours: object
 ) -> None:

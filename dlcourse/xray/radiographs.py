@@ -83,6 +83,7 @@ def read_radiographs(
             study,
             reason=study.reason or reasons[study.file],
             split=splits.get(study.file, ""),
+            sha1=decoded.digests.get(str(study.path), ""),
         )
         for study in studies
     ]

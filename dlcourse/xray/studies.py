@@ -58,6 +58,7 @@ class Study:
         notes: What else is known of it ("drain": "yes"), for subgroups.
         reason: Why it takes no part; empty for one that does.
         split: One of `splits.SPLITS`, once it is known.
+        sha1: Of the image file, once it is read; of ChestMNIST the name of all images' content.
     """
 
     file: str
@@ -74,6 +75,7 @@ class Study:
     notes: Mapping[str, str] = field(default_factory=dict)
     reason: str = ""
     split: str = ""
+    sha1: str = ""
 
     def has(self, finding: str) -> bool:
         """Whether its label names the finding."""

@@ -1,5 +1,6 @@
 """Means, intervals and verdicts against numbers worked out by hand or by scipy."""
 
+import math
 import random
 from pathlib import Path
 from typing import Any
@@ -75,12 +76,21 @@ def test_paired_intervals_and_p_values_are_scipys() -> None:
         assert student.mean_interval(values) == pytest.approx(tuple(test.confidence_interval()))
 
 
-def test_one_value_has_no_interval_and_equal_ones_no_width() -> None:
-    assert student.mean_interval([1.0]) is None
-    assert student.two_sided_p([1.0]) is None
-    assert student.mean_interval([2.0, 2.0]) == (2.0, 2.0)
-    assert student.two_sided_p([2.0, 2.0]) == 0.0
-    assert student.two_sided_p([0.0, 0.0]) == 1.0
+@pytest.mark.parametrize("values", [[], [1.0], [2.0, 2.0], [0.0, 0.0], [0.3 - 0.2, 0.2 - 0.1]])
+def test_values_that_do_not_vary_tell_nothing_of_chance(values: list[float]) -> None:
+    assert student.mean_interval(values) is None
+    assert student.two_sided_p(values) is None
+
+
+def test_the_same_difference_in_every_seed_is_no_certainty() -> None:
+    # As on a small test split, where a metric has few values.
+    records = settings({"x": [1.5, 2.5], "y": [1.25, 2.25]})
+    _, (difference,) = compared(records)
+    assert (difference.mean, difference.interval, difference.p) == (0.25, None, None)
+    text = judged(records)
+    assert text.startswith("No difference is established: y has the lowest NLL")
+    assert "x is 0.25" in text
+    assert "apart in every seed" in text
 
 
 def test_holm_by_hand() -> None:
@@ -229,7 +239,7 @@ def test_one_seed_each_is_never_a_ranking() -> None:
 
 
 def test_a_setting_with_one_seed_does_not_win() -> None:
-    records = settings({"lucky": [0.1], "x": [2.0, 2.1], "y": [1.0, 1.1]})
+    records = settings({"lucky": [0.1], "x": [2.0, 2.11], "y": [1.0, 1.1]})
     groups, _ = compared(records)
     assert [group.label for group in groups] == ["y", "x", "lucky"]
     assert judged(records).startswith("y has the lowest NLL")
@@ -294,14 +304,16 @@ def test_without_any_real_difference_few_verdicts_claim_one() -> None:
 
 def test_folds_are_paired_within_seed_and_fold_and_make_no_setting() -> None:
     records = [
-        record(a, seed, value + 10 * fold + seed, **{"split.fold": fold})
+        record(a, seed, value + 10 * fold + seed + (a == "y") * 0.01 * fold, **{"split.fold": fold})
         for a, value in (("x", 1.0), ("y", 2.0))
         for fold in range(3)
         for seed in range(2)
     ]
     _, (difference,) = compared(records)
-    assert (difference.mean, difference.n) == (1.0, 6)
-    assert difference.interval == pytest.approx((1.0, 1.0))
+    assert (difference.mean, difference.n) == (pytest.approx(1.01), 6)
+    # Differences 1, 1.01, 1.02, twice each; the t of 5 degrees of freedom is 2.5706.
+    half = 2.5706 * math.sqrt(4 * 0.01**2 / 5) / math.sqrt(6)
+    assert difference.interval == pytest.approx((1.01 - half, 1.01 + half), abs=1e-5)
     assert "6 runs" in judged(records)
     assert "3 folds" in judged([r for r in records if r.options["seed"] == "0"])
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from omegaconf import OmegaConf
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from dlcourse.errors import InputError
-from dlcourse.sweeps import PoolFolds
+from dlcourse.sweep_folder import plan_sweep
+from dlcourse.sweeps import pool_folds
 from dlcourse.xray.pooling import pooled
 
 
@@ -28,13 +28,15 @@ def leave_fold(folder: Path, *, seed: int, positives: int = 6) -> tuple[np.ndarr
     rows = {"model": {"auroc": float(roc_auc_score(truths, scores)) if positives else None}}
     results = {"lab": "xray", "finding": "Pneumothorax", "test": rows}
     rows["metadata only"] = {"auroc": 0.5 + seed / 100}
+    (folder / ".hydra" / "config.yaml").write_text("folder: x\n")
     (folder / "results.json").write_text(json.dumps(results))
     return truths, scores
 
 
 def test_the_sweep_has_one_table_of_all_held_out_images(tmp_path: Path) -> None:
     parts = [leave_fold(tmp_path / str(seed), seed=seed) for seed in range(3)]
-    PoolFolds().on_multirun_end(OmegaConf.create({"hydra": {"sweep": {"dir": str(tmp_path)}}}))
+    plan = {str(seed): [f"split.fold={seed}"] for seed in range(3)}
+    pool_folds(plan_sweep(tmp_path, plan, swept=["split.fold"], command=[]))
     table = json.loads((tmp_path / "results.json").read_text())
     truths, scores = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
     assert table["auroc"] == pytest.approx(roc_auc_score(truths, scores), abs=1e-12)
