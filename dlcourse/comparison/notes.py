@@ -92,9 +92,11 @@ def _one_test_split(
     records: Sequence[Record], groups: Sequence[Group], yardstick: Yardstick
 ) -> str:
     """How far one run is uncertain for the size of its test split, which no seed tells."""
-    own = [r.intervals[yardstick.metric] for r in finished(groups[0].records)
-           if yardstick.metric in r.intervals] if groups else []  # fmt: skip
-    if not own or len(folds_of(records)) > 1:
+    if not groups or not is_ranked(groups[0], yardstick) or len(folds_of(records)) > 1:
+        return ""
+    runs = finished(groups[0].records)
+    own = [r.intervals[yardstick.metric] for r in runs if yardstick.metric in r.intervals]
+    if not own:
         return ""
     low, high = own[0]
     return (

@@ -15,6 +15,7 @@ FOLD = "split.fold"
 GRID = "sweep"  # the chosen file of conf/sweep
 # A run with another value of these repeats a setting; the latter two also test on other data.
 REPEATS = (SEED, FOLD, "split.split_seed")
+_LONG = 8  # characters of a number; nobody types more
 UNKNOWN = "?"  # the value of an option of a job that never ran
 # Where a run lies, what it reports to and which grid it is from do not change what it learns.
 _ELSEWHERE = (*PLACE, GRID, "hydra", "logger")
@@ -40,8 +41,9 @@ def run_options(run: Run) -> Options:
 
 
 def as_text(value: Any) -> str:
-    """A value as YAML has it: true, null, 0.001, [1, 2]."""
-    return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+    """A value as YAML has it: true, null, 0.001, [1, 2]; drawn numbers in six figures."""
+    text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+    return f"{value:.6g}" if isinstance(value, float) and len(text) > _LONG else text
 
 
 def first_line(error: BaseException) -> str:

@@ -25,6 +25,8 @@ def test_a_record_has_choices_and_values_as_text_and_no_places(tmp_path: Path) -
     assert record.options["optimizer"] == "sgd"
     assert record.options["optimizer.lr"] == "0.001"
     assert record.options["seed"] == "7"
+    leave_run(tmp_path / "drawn", "optimizer.lr=0.00038093736875336305", nll=1.0)
+    assert by_name(tmp_path / "drawn")["drawn"].options["optimizer.lr"] == "0.000380937"
     assert record.options["net.sizes"] == "[]"
     lost = {"folder", "data_dir", "resume", "net.seed", "logger.csv.folder", "hydra/launcher"}
     assert not lost & record.options.keys()

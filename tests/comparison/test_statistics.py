@@ -1,5 +1,6 @@
 """Means, intervals and verdicts against numbers worked out by hand or by scipy."""
 
+import json
 import math
 import random
 from pathlib import Path
@@ -370,6 +371,20 @@ def test_the_notes_of_a_sweep_over_losses(tmp_path: Path) -> None:
     assert comparison.unit == "NLL on the test split in nats per 16th, lower is better"
     assert comparison.baselines == {"bigram": {"nll": 3.0, "top1": 0.25}}
     assert [len(group.records) for group in comparison.groups] == [4, 2]
+
+
+def test_a_ranking_says_how_uncertain_the_test_split_itself_is(tmp_path: Path) -> None:
+    values = {("optimizer=sgd",): [1.0, 1.2], ("optimizer=adam",): [2.0, 2.1]}
+    sweep = leave_grid(tmp_path / "sweep", values)
+    for path in sweep.glob("*/results.json"):
+        table = json.loads(path.read_text())
+        nll = table["test"]["model"]["nll"]
+        table["test"]["model"]["nll_interval"] = [nll - 0.5, nll + 0.5]
+        path.write_text(json.dumps(table))
+    (note,) = [note for note in compare([sweep]).notes if "on one test split" in note]
+    assert "NLL 0.500 to 1.500" in note, "of the best setting's first run"
+    one_seed = [path for path in sweep.iterdir() if path.name.endswith("seed-0")]
+    assert not any("on one test split" in note for note in compare(one_seed).notes)
 
 
 def test_notes_name_unequal_seeds_repeated_runs_and_values_without_a_number(tmp_path: Path) -> None:
