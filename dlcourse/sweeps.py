@@ -11,6 +11,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict, read_write
 
+from dlcourse.command_line.override_grammar import quoted_value
 from dlcourse.errors import InputError, Interrupted, SweepUnfinished
 from dlcourse.files import write_json, write_text
 from dlcourse.options import changed_options, flat_options, saved_options
@@ -96,9 +97,9 @@ class SweepReport(Callback):
         swept, _ = split_overrides(overrides)
         jobs = {job_name(job, list(swept)): job for job in grid(overrides)}
         folder = config.hydra.sweep.dir
-        quoted = folder.replace("\\", "\\\\").replace("'", "\\'")
-        name = f'${{job_folder:${{hydra.overrides.task}},"{",".join(swept)}"}}'
-        handed = [f"hydra.sweep.dir='{quoted}'", f"hydra.sweep.subdir='{name}'"]
+        name = f"${{job_folder:${{hydra.overrides.task}},'{','.join(swept)}'}}"
+        values = {"dir": folder, "subdir": name}
+        handed = [f"hydra.sweep.{key}={quoted_value(value)}" for key, value in values.items()]
         with read_write(config), open_dict(config):
             config.hydra.overrides.hydra = [*handed, *config.hydra.overrides.hydra]
         plan_sweep(folder, jobs, swept=list(swept), command=command_line())

@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
 from dlcourse.cli import run_app
+from dlcourse.command_line.override_grammar import quoted_value
 from dlcourse.errors import InputError, Interrupted, SweepUnfinished
 from dlcourse.provenance import command_line
 from dlcourse.run_log import logged_apart
@@ -66,18 +67,13 @@ def gathered(arguments: Sequence[str]) -> list[str]:
     """Overrides with several values, which Hydra takes with -m alone, moved into `vary=[...]`."""
     several = [a for a in arguments if not a.startswith("-") and "=" in a and varies(a)]
     rest = [a for a in arguments if a not in several]
-    return [*rest, f"vary=[{','.join(map(_quoted, several))}]"] if several else rest
-
-
-def _quoted(text: str) -> str:
-    """As Hydra's grammar reads it back: a quote is escaped, and the backslashes before it."""
-    return '"' + re.sub(r'(\\*)("|$)', lambda m: m[1] * 2 + ('\\"' if m[2] else ""), text) + '"'
+    return [*rest, f"vary=[{','.join(map(quoted_value, several))}]"] if several else rest
 
 
 def study_folder(experiment: str, search: str, typed: Sequence[str]) -> str:
     """Below runs/, named after the space and what was typed besides: the same command goes on."""
     rest = [o for o in typed if _key(o) not in ("search", "trials")]
-    return f"{experiment}/{sweep_name(f'tune-{search}', [], rest)}"
+    return f"{experiment}/{sweep_name(f'tune-{search}', {}, rest)}"
 
 
 def _key(override: str) -> str:

@@ -16,13 +16,16 @@ def parsed_override(word: str) -> Any | None:
         return None
 
 
+def quoted_value(text: str) -> str:
+    """A value that Hydra reads back as this text; backslashes are signs only before a quote."""
+    return '"' + re.sub(r'(\\*)("|$)', lambda m: m[1] * 2 + ('\\"' if m[2] else ""), text) + '"'
+
+
 def quoted_override(key: str, text: str) -> str:
     """An override that hands over a text as it stands, as it is typed in a shell."""
     plain = parsed_override(f"{key}={text}")
-    # Backslashes are signs only before a quote.
-    escaped = re.sub(r'(\\*)("|$)', lambda m: m[1] * 2 + ('\\"' if m[2] else ""), text)
     ready = plain is not None and not plain.is_sweep_override() and plain.value() == text
-    return shlex.quote(f"{key}={text}" if ready else f'{key}="{escaped}"')
+    return shlex.quote(f"{key}={text if ready else quoted_value(text)}")
 
 
 def chosen_options(parsed: Any) -> list[str]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from dlcourse.command_line.override_grammar import quoted_value
 from dlcourse.comparison.layout import aligned
 from dlcourse.errors import InputError
 from dlcourse.files import write_text
@@ -114,8 +115,8 @@ def run_command(options: Command, folder: Path, *, overrides: Sequence[str] = ()
     line = [*options, *overrides]
     log.info("python scripts/train.py %s: in %s", shlex.join(line), place)
     script = Path(__file__).resolve().parents[2] / "scripts" / "train.py"
-    quoted = str(place).replace("\\", "\\\\").replace("'", "\\'")
-    typed = [sys.executable, str(script), "-m", *line, f"hydra.sweep.dir='{quoted}'"]
+    typed = [sys.executable, str(script), "-m", *line]
+    typed += [f"hydra.sweep.dir={quoted_value(str(place))}"]
     with subprocess.Popen(typed, stdout=subprocess.DEVNULL) as process:
         try:
             process.wait()
