@@ -8,13 +8,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import wandb
 
 from dlcourse.loggers import end_wandb_runs, wandb_logger
-from dlcourse.media import show_curves, show_images, show_results, show_table
+from dlcourse.media import show_images, show_results, show_sounds, show_table
 from dlcourse.metrics_file import read_metrics
 from dlcourse.training import train
 from dlcourse.wandb_runs import RUN_ID, describe, forget_run
@@ -277,9 +278,18 @@ def test_disabled_and_without_the_model_nothing_is_left(tmp_path: Path) -> None:
     assert not [a for a in run.artifacts if a["type"] == "model"]
 
 
-def test_other_loggers_are_shown_nothing(tmp_path: Path) -> None:
-    show_images([object()], "maps", [tmp_path / "is-not-there.png"], step=0)
-    show_curves([], {}, step=0)
+def test_every_logger_is_shown_what_it_can_show(tmp_path: Path) -> None:
+    shown: list[tuple[Any, ...]] = []
+
+    class Pictures:
+        def log_image(self, key: str, images: list[str], *, step: int, caption: list[str]) -> None:
+            shown.append((key, images, step, caption))
+
+    loggers = [object(), Pictures()]
+    show_images(loggers, "maps", [tmp_path / "a.png"], step=7)
+    show_sounds(loggers, "songs", [tmp_path / "a.wav"], step=7)
+    show_table(loggers, "predictions", [[1]], columns=["x"], step=7)
+    assert shown == [("maps", [str(tmp_path / "a.png")], 7, ["a"])]
 
 
 def test_names_and_tags_fit_in_what_w_and_b_takes(tmp_path: Path) -> None:
