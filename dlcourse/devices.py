@@ -15,9 +15,10 @@ from lightning.pytorch import Trainer
 from torch import distributed as dist
 
 from dlcourse.child_processes import fit_in_children, starts_children
-from dlcourse.data import CourseData
+from dlcourse.data import CourseData, HeldOutBatches, StepBatches
 from dlcourse.errors import InputError
 from dlcourse.runs import BEST, LAST
+from dlcourse.splits import VAL
 from dlcourse.task import Task
 
 log = logging.getLogger(__name__)
@@ -29,11 +30,12 @@ def fit(trainer: Trainer, task: Task, data: CourseData, *, checkpoint: Path | No
     Afterwards the task has the last weights here, too.
 
     Raises:
-        InputError: `ddp` without somebody who starts the processes.
+        InputError: `ddp` without somebody who starts the processes, or more of them than items.
     """
     _settle_batch_norm(trainer, task)
     arguments = {"datamodule": data, "ckpt_path": checkpoint, "weights_only": True}
     if starts_children(trainer):
+        _check_shares(data, trainer.world_size)
         fit_in_children(trainer, task, **arguments)
         return
     strategy = trainer.strategy
@@ -45,6 +47,12 @@ def fit(trainer: Trainer, task: Task, data: CourseData, *, checkpoint: Path | No
     trainer.fit(task, **arguments)
     if dist.is_initialized():  # the metrics of the test would wait for the other processes
         dist.destroy_process_group()
+
+
+def _check_shares(data: CourseData, ranks: int) -> None:
+    """Ask whether there is something for every process before as many are started."""
+    StepBatches(data.batch_plan(), data.fetch, current_step=lambda: 0, ranks=ranks)
+    HeldOutBatches(*data.held_out_size(VAL), data.fetch, ranks=ranks)
 
 
 def _settle_batch_norm(trainer: Trainer, task: Task) -> None:

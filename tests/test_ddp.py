@@ -138,6 +138,16 @@ def test_more_devices_than_items_are_refused() -> None:
         HeldOutBatches(1, 64, lambda i: {}, ranks=2)
 
 
+def test_so_they_are_before_a_process_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[object] = []
+    monkeypatch.setattr("dlcourse.devices.fit_in_children", lambda *a, **k: started.append(a))
+    with pytest.raises(InputError, match="99 devices, but a batch has 4 items"):
+        train(composed(tmp_path / "run", "trainer=ddp", "trainer.devices=99"))
+    assert not started
+
+
 def test_two_processes_train_the_network_of_one(whole: Path, divided: Path) -> None:
     assert_same_run(whole, divided)
 
