@@ -31,7 +31,7 @@ def train_job(config: DictConfig) -> float | None:
     and costs no other job anything; `SweepReport` tells at the end.
 
     Raises:
-        InputError: The job was begun with another config. What lies in its folder is kept.
+        InputError: The job is done, or half done, with another config; its folder is kept.
     """
     from dlcourse.training import train
 
@@ -42,12 +42,13 @@ def train_job(config: DictConfig) -> float | None:
     if state == RUNNING:
         log.info("%s: another process is at it", run.folder)
         return None
-    _check_same(run, config)
+    last = run.folder / "checkpoints" / f"{LAST}.ckpt"
+    go_on = run.outcome is None and last.is_file()
+    if state == DONE or go_on:  # what has failed may well have been mended in conf/
+        _check_same(run, config)
     if state == DONE:
         log.info("%s: done before; remove the folder to run it anew", run.folder)
         return (run.outcome or {}).get("value")
-    last = run.folder / "checkpoints" / f"{LAST}.ckpt"
-    go_on = run.outcome is None and last.is_file()
     try:
         return train(config, checkpoint=last if go_on else None)
     except Interrupted as stop:

@@ -99,11 +99,14 @@ def test_a_job_that_was_begun_with_another_config_is_refused(
     kept = folder / "loss-cross_entropy_optimizer.lr-0.01"
     before = finished(folder)[kept.name]
     path = kept / "config.yaml"
-    path.write_text(path.read_text().replace("steps: 20", "steps: 25"))
-    with start(folder.parents[2], *(o.replace("0.01,1e38", "0.01,0.02") for o in GRID)) as process:
+    failed = folder / "loss-cross_entropy_optimizer.lr-1e+38" / "config.yaml"
+    for config in (path, failed):
+        config.write_text(config.read_text().replace("steps: 20", "steps: 25"))
+    with start(folder.parents[2], *GRID) as process:
         _, errors = process.communicate()
     assert process.returncode == 2
-    assert "begun with steps=25, and conf/ now says 20" in errors
+    assert f"{kept.name}: begun with steps=25, and conf/ now says 20" in errors
+    assert "steps: 20" in failed.read_text(), "what had failed was run again with what conf/ says"
     assert finished(folder)[kept.name] == before
 
 
