@@ -42,22 +42,40 @@ def run_app(task: Task, *, config_name: str) -> None:
     # Hydra then lets exceptions through instead of printing half a traceback of its own.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     app = hydra.main(version_base="1.3", config_path=conf_path(), config_name=config_name)
+
+    def main() -> None:
+        try:
+            refuse_mistakes(sys.argv[1:], Path(conf_path()), script=config_name)
+            app(Job(task))()
+        except _Mistake as error:
+            raise InputError(str(error)) from error
+        except (InputError, HydraException, OmegaConfBaseException) as error:
+            raise InputError(_message(error, config_name)) from error
+
+    sweep = any(word in ("-m", "--multirun") or word[:6] == "sweep=" for word in sys.argv)
+    run_script(main, stopped=f"stopped{'; the same command goes on' if sweep else ''}")
+
+
+def run_script(main: Callable[[], int | None], *, stopped: str = "stopped") -> None:
+    """Run a script to its exit status: 2 and one message for what a user can mend.
+
+    Args:
+        main: Returns the exit status, or None to go on after it.
+        stopped: What Ctrl-C is answered with.
+    """
     try:
-        refuse_mistakes(sys.argv[1:], Path(conf_path()), script=config_name)
-        app(Job(task))()
+        code = main()
     except Stop as stop:
         sys.stderr.write(f"{stop}\n")
         sys.exit(stop.exit_code)
-    except _Mistake as error:
+    except InputError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(2)
     except KeyboardInterrupt:
-        sweep = any(word in ("-m", "--multirun") or word[:6] == "sweep=" for word in sys.argv)
-        sys.stderr.write(f"stopped{'; the same command goes on' if sweep else ''}\n")
+        sys.stderr.write(f"{stopped}\n")
         sys.exit(130)
-    except (InputError, HydraException, OmegaConfBaseException) as error:
-        sys.stderr.write(f"error: {_message(error, config_name)}\n")
-        sys.exit(2)
+    if code is not None:
+        sys.exit(code)
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,7 @@ from importlib import import_module
 
 from hydra import compose, initialize_config_dir
 
-from dlcourse.cli import conf_path
-from dlcourse.errors import InputError
+from dlcourse.cli import conf_path, run_script
 
 MODULES = {"music": "music.benchmark", "xray": "xray.benchmark", "sweep": "sweep_benchmark"}
 OWN_DATA = {"music": "data=composed", "xray": "data=phantoms", "sweep": "data=composed"}
@@ -53,8 +52,4 @@ def _build(overrides: Sequence[str], *, root: str | None) -> tuple:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except InputError as error:
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(2)
+    run_script(main)

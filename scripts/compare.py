@@ -9,10 +9,9 @@ failed, 3 when some are still running, stopped or missing.
 """
 
 import argparse
-import sys
 from pathlib import Path
 
-from dlcourse.errors import InputError
+from dlcourse.cli import run_script
 
 
 def main() -> int:
@@ -40,11 +39,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        sys.exit(130)
+    run_script(main)

@@ -5,9 +5,8 @@ python scripts/dashboard.py --entity me --save page.json   only writes it down; 
 """
 
 import argparse
-import sys
 
-from dlcourse.errors import InputError
+from dlcourse.cli import run_script
 
 
 def main() -> None:
@@ -30,8 +29,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    run_script(main)

@@ -8,10 +8,9 @@ python scripts/prepare_data.py chestmnist --size 64           the same as small 
 
 import argparse
 import logging
-import sys
 from pathlib import Path
 
-from dlcourse.errors import InputError
+from dlcourse.cli import run_script
 
 
 def main() -> None:
@@ -48,11 +47,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
+    run_script(main, stopped="stopped; the same command goes on from here")

@@ -10,10 +10,9 @@ Exit codes: 0 identical, within tolerance or as expected; 1 different; 2 for wha
 
 import argparse
 import logging
-import sys
 from pathlib import Path
 
-from dlcourse.errors import InputError, Stop
+from dlcourse.cli import run_script
 
 
 def main() -> int:
@@ -47,14 +46,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except Stop as stop:
-        print(stop, file=sys.stderr)
-        sys.exit(stop.exit_code)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        sys.exit(130)
+    run_script(main)
