@@ -195,5 +195,5 @@ def _row(results: Mapping[str, Any]) -> dict[str, Figure]:
     if results.get("lab") == "xray":
         from dlcourse.xray.results_row import results_row
     else:
-        from dlcourse.music.results_row import results_row
+        from dlcourse.music.scoring.results_row import results_row
     return results_row(results)

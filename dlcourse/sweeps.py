@@ -178,7 +178,7 @@ def _pooled(runs: Sequence[Run], title: str) -> tuple[dict[str, Any], str]:
 
         table = pooling.pooled([run.folder for run in runs], results)
         return table, pooling.as_markdown(table, title=title)
-    from dlcourse.music import results as music
+    from dlcourse.music.scoring import results as music
 
     table = music.pooled(results)
     return table, music.as_markdown(table, title=title)

@@ -54,7 +54,11 @@ class Task(LightningModule):
 
     @abstractmethod
     def score(self, batch: Batch) -> dict[str, Tensor]:
-        """Logits (M, K) and targets (M,) of what is scored in a batch, and what metrics ask for."""
+        """Logits (M, K) and targets (M,) of what is scored in a batch, and what metrics ask for.
+
+        Where an item has several targets, `frame` (M,) says which item each is of: then losses are
+        means over the items.
+        """
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Key dropout and augmentation by the step, and by who has which share of the batch."""
@@ -71,25 +75,32 @@ class Task(LightningModule):
         scored = self.score(batch)
         logits, targets = scored["logits"], scored["targets"]
         accuracy = (logits.detach().argmax(-1) == targets).float().mean()
-        loss = self.loss(logits, targets)
+        loss = self._loss(scored)
         if are_several():
             count = loss.new_tensor(len(targets))
-            weights = torch.stack([self._weight(targets).to(count), count])
+            weights = torch.stack([self._weight(scored).to(count), count])
             parts = torch.stack([loss, accuracy]) * weights / mean_over_ranks(weights)
             # A share without targets has no mean; its weight is 0.
             loss, accuracy = torch.where(weights > 0, parts, 0.0)
         return {"loss": loss, "top1": accuracy}
 
-    def _weight(self, targets: Tensor) -> Tensor:
-        """By what the loss has divided: the number of targets, or the sum of their weights."""
+    def _loss(self, scored: dict[str, Tensor]) -> Tensor:
+        """The loss is a mean over targets; here it is one over items."""
+        loss = self.loss(scored["logits"], scored["targets"])
+        return loss * (len(scored["targets"]) / _items(scored)) if "frame" in scored else loss
+
+    def _weight(self, scored: dict[str, Tensor]) -> Tensor:
+        """By what the loss has divided: the number of items, or the sum of their weights."""
         of_class = getattr(self.loss, "weight", None)
-        return torch.tensor(len(targets)) if of_class is None else of_class[targets].sum()
+        return (
+            torch.tensor(_items(scored)) if of_class is None else of_class[scored["targets"]].sum()
+        )
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Update the validation metrics, and the loss under the same name as in training."""
         scored = self._evaluate(batch, self.val_metrics)
         if self.loss is not None and len(scored["targets"]):
-            self.val_loss.update(scored["loss"], weight=self._weight(scored["targets"]))
+            self.val_loss.update(scored["loss"], weight=self._weight(scored))
         return scored
 
     def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
@@ -99,7 +110,7 @@ class Task(LightningModule):
     def _evaluate(self, batch: Batch, metrics: MetricCollection) -> dict[str, Tensor]:
         scored = self.score(batch)
         if self.loss is not None:
-            scored["loss"] = self.loss(scored["logits"], scored["targets"])
+            scored["loss"] = self._loss(scored)
         # In double precision a probability underflows at 700 nats, in single at 87.
         scored["probabilities"] = scored.pop("logits").double().softmax(dim=-1)
         metrics.update(**scored)
@@ -133,3 +144,10 @@ class Task(LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
         }
+
+
+def _items(scored: dict[str, Tensor]) -> int:
+    """How many items the targets are of."""
+    if "frame" not in scored:
+        return len(scored["targets"])
+    return int(scored["frame"][-1]) + 1 if len(scored["frame"]) else 0

@@ -15,7 +15,7 @@ from lightning.pytorch import Trainer
 from dlcourse.benchmarking import Case, Claim, Contender, as_table, judge, measure
 from dlcourse.errors import InputError
 from dlcourse.music.datamodule import SongData
-from dlcourse.music.encoding import bar_positions, to_steps
+from dlcourse.music.grid import bar_positions, to_steps
 from dlcourse.music.lab2018 import Lab2018
 from dlcourse.music.lstm import NoteLSTM
 from dlcourse.music.midi import read_midi, write_midi
@@ -222,8 +222,8 @@ def test_the_lab_s_generation_is_ours_with_a_window(
     primer = data.tables[TRAIN].entries[0].encoded.frames[:8]
     drawn = lab_generate(predictor.eval().net, primer, notes=30, rng=np.random.default_rng([5, 0]))
     positions = bar_positions(COMMON_TIME, 38)[None]
-    sampler = Sampler(window=8)
-    ours = sample(predictor.next_logits, primer[None], positions, sampler=sampler, seed=5)
+    options = {"head": predictor.head, "sampler": Sampler(window=8), "seed": 5}
+    ours = sample(predictor.next_inputs, primer[None], positions, **options)
     assert ours[0, 8:].tolist() == drawn
 
 

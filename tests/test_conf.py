@@ -14,9 +14,11 @@ from dlcourse.sweep_names import grid
 from dlcourse.training import train
 from dlcourse.xray.phantom_corpus import write_phantoms
 from tests.composing import QUICK, QUICK_XRAY, composed
+from tests.matrix_files import random_rolls, write_rolls
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
-SHARED = ("songs", "radiographs")  # files of conf/data that the others build on
+SHARED = ("songs", "radiographs", "matrices")  # files of conf/data that the others build on
+MATRICES = ("jsb", "nottingham", "musedata", "piano_midi")  # tests/music/test_benchmark_matrices.py
 SHARES = ["split.val=0.25", "split.test=0.25"]  # so that a few patients have both classes
 BUDGET = ("steps", "validate")  # trainer=smoke has its own
 # For each lab: an experiment to choose options on, and settings that make everything small.
@@ -24,23 +26,27 @@ SMALL = {
     "music": ["trainer=smoke", *(o for o in QUICK if not o.startswith(BUDGET))],
     "xray": ["trainer=smoke", *(o for o in QUICK_XRAY if not o.startswith(BUDGET))],
 }
+FILES = {"music": "songs", "xray": "radiographs"}
 GROUPS = ("loss", "optimizer", "scheduler", "net", "encoding", "sampler", "callbacks", "metrics")
-GROUPS += ("augment", "task")
+GROUPS += ("augment", "task", "head")
+# What an option of many keys needs beside it.
+ROLLS = ["encoding=pianoroll", "head=set_softmax", "metrics=polyphony"]
+WITH_BASES = ("callbacks", "data", "task", "experiment", "augment")
 
 
 def lab_of(path: Path) -> str:
     """The lab whose code a config file names; "" for what both share."""
     text = path.read_text(encoding="utf-8")
-    if "defaults:" in text and path.parent.name in ("callbacks", "data", "task", "experiment"):
+    if "defaults:" in text and path.parent.name in WITH_BASES:
         bases = re.findall(r"^  - (\w+)$", text, flags=re.MULTILINE)
         found = {lab_of(path.with_stem(base)) for base in bases if base != "_self_"} - {""}
         if found:
             return found.pop()
     if path.parent.name == "experiment":
-        return path.stem.partition("_")[0]
-    if path.parent.name == "augment":
-        return "xray"
+        return "xray" if path.stem.startswith("xray") else "music"
     found = next((lab for lab in ("music", "xray") if f"dlcourse.{lab}." in text), "")
+    if path.parent.name == "augment" and "torchvision." in text:
+        return "xray"
     return found or ("music" if path.parent.name == "metrics" else "")
 
 
@@ -53,31 +59,42 @@ OPTIONS = sorted(
     if lab_of(path) in (lab, "")
 )
 # ChestMNIST is a file of its own kind: tests/xray/test_chestmnist_data.py.
-NOT_THERE = (*SHARED, "chestmnist")
+NOT_THERE = (*SHARED, *MATRICES, "chestmnist")
 DATA = sorted(path for path in (CONF / "data").glob("*.yaml") if path.stem not in NOT_THERE)
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A few real files for each lab."""
+    """A few real files of each kind."""
     folder = tmp_path_factory.mktemp("corpus")
     compose_corpus(folder / "songs", songs=8)
     write_phantoms(folder / "radiographs", patients=24, seed=0, size=64)
-    return {"music": folder / "songs", "xray": folder / "radiographs"}
+    (folder / "matrices").mkdir()
+    for name in ("JSB_Chorales.mat", "Nottingham.mat"):
+        rolls = [random_rolls(songs, seed=songs) for songs in (8, 3, 4)]
+        write_rolls(folder / "matrices" / name, rolls)
+    return {name: folder / name for name in ("songs", "radiographs", "matrices")}
 
 
 def small(lab: str, folders: dict[str, Path], *overrides: str) -> list[str]:
     """Overrides that train quickly on files at hand."""
     options = [o for o in SMALL[lab] if not o.startswith("data.source")]
-    return [*options, f"data.root={folders[lab]}", *overrides]
+    return [*options, f"data.root={folders[FILES[lab]]}", *overrides]
+
+
+def beside(option: str) -> list[str]:
+    """The other options that one needs."""
+    group, _, name = option.partition("=")
+    of_rolls = option in ROLLS or (group == "head" and name != "categorical")
+    return [other for other in ROLLS if of_rolls and not other.startswith(group)]
 
 
 @pytest.mark.parametrize(("lab", "option"), OPTIONS)
 def test_every_option_trains(
     lab: str, option: str, folders: dict[str, Path], tmp_path: Path
 ) -> None:
-    overrides = small(lab, folders, option)
+    overrides = small(lab, folders, *beside(option), option)
     if option == "callbacks=default":
         overrides = [o for o in overrides if not o.startswith("~callbacks")]
     if option.startswith("net=") and lab == "xray":
@@ -96,8 +113,9 @@ def test_every_experiment_says_what_to_expect_and_trains(
     assert lines[1].startswith("# Expected: "), "the number to expect, and the minutes"
     assert any(character.isdigit() for character in lines[1])
     assert "lr" not in OmegaConf.load(path).get("optimizer", {})
-    lab = experiment.partition("_")[0]
-    overrides = [f"experiment={experiment}", "trainer=smoke", f"data.root={folders[lab]}"]
+    lab = lab_of(path)
+    kind = "matrices" if experiment.startswith(MATRICES) else FILES[lab]
+    overrides = [f"experiment={experiment}", "trainer=smoke", f"data.root={folders[kind]}"]
     overrides += ["data.batch_size=4"]
     if lab == "music":
         overrides += ["net.hidden=8", "~callbacks.songs"]
@@ -107,7 +125,7 @@ def test_every_experiment_says_what_to_expect_and_trains(
     train(composed(tmp_path / "run", *overrides, quick=False))
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     baselines = {
-        "music": {"copy the last frame", "unigram", "bigram"},
+        "music": {"copy the last frame", "unigram"},
         "xray": {"metadata only", "constant"},
     }
     assert set(results["test"]) >= {"model"} | baselines[lab]
@@ -121,7 +139,7 @@ def test_every_data_option_takes_a_folder(
     options = small(lab, folders, f"data={path.stem}", "split=fractions")
     train(composed(tmp_path / "run", *options, quick=False))
     ledger = tmp_path / "run" / {"music": "corpus.csv", "xray": "studies.csv"}[lab]
-    files = [p for p in folders[lab].rglob("*.*") if p.parent.name in ("songs", "images")]
+    files = [p for p in folders[FILES[lab]].rglob("*.*") if p.parent.name in ("songs", "images")]
     assert ledger.read_text().count("\n") == 1 + len(files)
 
 
@@ -151,6 +169,21 @@ def test_every_job_of_every_grid_composes(path: Path, tmp_path: Path) -> None:
             for job in jobs
         ]
         assert len({OmegaConf.to_yaml(config) for config in made}) == len(jobs)
+
+
+@pytest.mark.parametrize("lab", SMALL)
+def test_what_varies_the_other_lab_s_data_is_one_line_that_lists_what_fits(
+    lab: str, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    options = {path.stem: lab_of(path) for path in (CONF / "augment").glob("*.yaml")}
+    for option in [name for name, of in options.items() if of not in (lab, "")]:
+        with pytest.raises(InputError, match=r"^augment: ") as error:
+            train(
+                composed(tmp_path / "run", *small(lab, folders, f"augment={option}"), quick=False)
+            )
+        listed = str(error.value).partition("choose augment=")[2]
+        fitting = {name for name, of in options.items() if of in (lab, "")}
+        assert set(re.findall(r"\w+", listed)) - {"or"} == fitting
 
 
 def test_optimizers_own_their_rate() -> None:

@@ -10,7 +10,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from dlcourse.errors import SweepUnfinished
-from dlcourse.music.results import MODEL, SUMS, results_table
+from dlcourse.music.scoring.class_scores import SUMS
+from dlcourse.music.scoring.measures import MODEL
+from dlcourse.music.scoring.results import results_table
 from dlcourse.runs import DONE, FAILED, MISSING, Run
 from dlcourse.sweep_benchmark import LAUNCHERS, sweep
 from dlcourse.sweep_folder import open_sweep, plan_sweep

@@ -15,7 +15,7 @@ from dlcourse.benchmarking import Case, Claim, Contender
 from dlcourse.music.cells import CellSteps
 from dlcourse.music.corpus import read_corpus
 from dlcourse.music.datamodule import SongData
-from dlcourse.music.encoding import bar_positions
+from dlcourse.music.grid import bar_positions
 from dlcourse.music.lab2018 import Lab2018
 from dlcourse.music.logging_cost import LOGGED, logging_cases
 from dlcourse.music.melody import Melody
@@ -117,7 +117,7 @@ def generating_case(predictor: NotePredictor, data: SongData) -> Case:
     def ours(songs: int, _: None) -> np.ndarray:
         given = np.tile(primer, (songs, 1)), np.tile(positions, (songs, 1, 1))
         predict = CellSteps(predictor.net, predictor.encoding)
-        return sample(predict, *given, sampler=Sampler(), seed=0)
+        return sample(predict, *given, head=predictor.head, sampler=Sampler(), seed=0)
 
     def lab(_: None) -> list[int]:
         rng = np.random.default_rng([0, 0])

@@ -1,12 +1,11 @@
 """What a music run leaves behind: the table of results and a few songs."""
 
-import dataclasses
 import logging
 from collections.abc import Sequence
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from dlcourse.files import write_json, write_text
@@ -19,21 +18,14 @@ from dlcourse.gallery import (
     write_overlays,
 )
 from dlcourse.media import show_curves, show_images, show_results, show_sounds, show_table
-from dlcourse.music.baselines import fit_baselines
 from dlcourse.music.datamodule import LAST, SongData
-from dlcourse.music.generation import NewSong, choose_primers, new_songs, write_songs
-from dlcourse.music.results import (
-    MODEL,
-    FrameScores,
-    as_markdown,
-    by_class,
-    calibration,
-    calibration_overlay,
-    results_table,
-    score_baseline,
-    score_frames,
-)
+from dlcourse.music.generation import NewSong, choose_primers, new_songs
 from dlcourse.music.sampling import Sampler
+from dlcourse.music.scoring.measures import MODEL
+from dlcourse.music.scoring.results import as_markdown, results_table
+from dlcourse.music.scoring.scoring import Scoring, scoring_of
+from dlcourse.music.song_pages import write_songs
+from dlcourse.music.song_scores import score_new_songs
 from dlcourse.splits import TEST, TRAIN, VAL
 
 log = logging.getLogger(__name__)
@@ -48,11 +40,11 @@ class ResultsTable(Callback):
 
     def __init__(self, folder: str) -> None:
         self.folder = Path(folder)
-        self.scores: list[tuple[np.ndarray, FrameScores]] = []
+        self.scoring: Scoring | None = None
 
     def on_test_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Begin anew."""
-        self.scores = []
+        self.scoring = scoring_of(trainer.datamodule.encoding)
 
     def on_test_batch_end(
         self,
@@ -64,36 +56,44 @@ class ResultsTable(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Keep the frames' scores."""
-        columns = (outputs[k].cpu().numpy() for k in ("probabilities", "targets", "changes"))
-        self.scores.append((outputs["song"].cpu().numpy(), score_frames(*columns)))
+        self.scoring.add(outputs)
 
     def on_test_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Add the baselines, and write."""
-        data: SongData = trainer.datamodule
-        song, scores = self._joined()
-        names = [entry.file for entry in data.tables[TEST].entries]
-        model = {names[i]: scores.sums(song == i) for i in np.unique(song)}
-        rows = {MODEL: model}
-        encoded = {s: [entry.encoded for entry in data.tables[s].entries] for s in (TRAIN, VAL)}
-        baselines = fit_baselines(encoded[TRAIN], encoded[VAL], data.encoding)
-        kept = [entry.file in model for entry in data.tables[TEST].entries]
-        entries = [e for e, keep in zip(data.tables[TEST].entries, kept, strict=True) if keep]
-        scored = [m for m, keep in zip(data.scored(TEST), kept, strict=True) if keep]
-        for name, baseline in baselines.items():
-            rows[name] = score_baseline(baseline, entries, scored, data.encoding)
-        song_of = {entry.file: entry.group for entry in entries}
-        unit = data.encoding.unit
-        table = results_table(rows, song_of=song_of, unit=unit, what=_scored(data))
+        table = self._table(trainer.datamodule, module.head.kind)
         table |= {"monitored": self._monitored(trainer), "steps": trainer.max_steps}
-        table["model_by_class"] = by_class(scores, data.encoding)
-        table["calibration"] = calibration(scores)
+        table |= self.scoring.details()
         text = as_markdown(table, title=self.folder.name)
+        if facts := trainer.datamodule.augmented.facts:
+            table["augmentation"] = facts
+            text += f"\nAugmentation: {'; '.join(facts)}.\n"
         log.info("%s\n%s", self.folder / "results.md", text)
         write_text(self.folder / "results.md", text)
-        curve = calibration_overlay(table["calibration"])
-        write_overlays(self.folder, {"calibration of the most probable class": curve})
+        if curves := self.scoring.curves():
+            write_overlays(self.folder, curves)
         self._show(trainer, table)
         write_json(self.folder / "results.json", table)
+
+    def _table(self, data: SongData, kind: str) -> dict[str, Any]:
+        """The rows of the model, whose likelihood is of this kind, and of the baselines."""
+        test = data.tables[TEST].entries
+        model = {test[i].file: sums for i, sums in self.scoring.model().items()}
+        kept = [entry.file in model for entry in test]
+        entries = list(compress(test, kept))
+        # As they were read: baselines of runs that vary their songs differently are the same.
+        encoded = {s: [entry.encoded for entry in data.songs(s)] for s in (TRAIN, VAL)}
+        baselines = self.scoring.baselines(
+            encoded[TRAIN], encoded[VAL], entries, list(compress(data.scored(TEST), kept))
+        )
+        rows = {MODEL: (kind, model), **baselines}
+        return results_table(
+            {name: files for name, (_, files) in rows.items()},
+            song_of={entry.file: entry.group for entry in entries},
+            unit=data.encoding.unit,
+            what=_scored(data),
+            measures=self.scoring.measures,
+            kinds={name: kind for name, (kind, _) in rows.items()},
+        )
 
     def _show(self, trainer: Trainer, table: dict[str, Any]) -> None:
         loggers, step = trainer.loggers, trainer.global_step
@@ -101,14 +101,6 @@ class ResultsTable(Callback):
         columns, rows = song_rows(table)
         show_table(loggers, "predictions", rows, columns=columns, step=step)
         show_results(loggers, table, checkpoint=self.folder / "checkpoints" / "best.ckpt")
-
-    def _joined(self) -> tuple[np.ndarray, FrameScores]:
-        """The song of every scored frame (M,), and all scores."""
-        columns = (
-            np.concatenate([getattr(scores, field.name) for _, scores in self.scores])
-            for field in dataclasses.fields(FrameScores)
-        )
-        return np.concatenate([song for song, _ in self.scores]), FrameScores(*columns)
 
     def _monitored(self, trainer: Trainer) -> dict[str, Any]:
         checkpoint = trainer.checkpoint_callback
@@ -151,7 +143,7 @@ class GenerateSongs(Callback):
     Args:
         folder: The run folder.
         songs: How many.
-        bars: Bars of 16 steps to compose after the primer.
+        bars: Bars of four quarter notes to compose after the primer.
         sampler: How a class is drawn.
         seed: Of the draws and of the choice of primers.
         primer_steps: Steps of a training song to begin with.
@@ -179,12 +171,13 @@ class GenerateSongs(Callback):
             module.eval(),
             primers,
             primer_steps=self.primer_steps,
-            steps=16 * self.bars,
+            steps=4 * encoding.steps_per_quarter * self.bars,
             sampler=self.sampler,
             seed=self.seed,
         )
         command = f"python scripts/generate.py run={self.folder}"
-        paths = write_songs(songs, self.folder / "songs", facts={}, command=command)
+        card = score_new_songs(songs, entries, encoding, seed=self.seed)
+        paths = write_songs(songs, self.folder / "songs", facts={}, command=command, card=card)
         write_gallery(self.folder, song_items(songs, paths, seed=self.seed))
         log.info("new songs: %s", self.folder / "songs" / "index.html")
         sounds, rolls = ([p.with_suffix(suffix) for p in paths] for suffix in (".wav", ".png"))

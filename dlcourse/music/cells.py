@@ -10,7 +10,7 @@ Shape legend: N songs drawn together, H hidden units, F input features, K classe
 
 import numpy as np
 
-from dlcourse.music.encoding import Encoding
+from dlcourse.music.class_encoding import ClassEncoding
 from dlcourse.music.lstm import NoteLSTM
 
 State = list[tuple[np.ndarray, np.ndarray]]  # h and c, (N, H) each, of every layer
@@ -24,7 +24,7 @@ class CellSteps:
         encoding: What the network was built for.
     """
 
-    def __init__(self, net: NoteLSTM, encoding: Encoding) -> None:
+    def __init__(self, net: NoteLSTM, encoding: ClassEncoding) -> None:
         weights = {name: p.detach().cpu().numpy() for name, p in net.rnn.named_parameters()}
         layers = range(net.rnn.num_layers)
         self.encoding, self.hidden = encoding, net.rnn.hidden_size

@@ -12,7 +12,8 @@ import numpy as np
 from dlcourse.errors import InputError
 from dlcourse.files import written_whole
 from dlcourse.music.beats import estimate_beats, is_performed, quantise, read_beats
-from dlcourse.music.encoding import Encoded, Encoding, to_steps
+from dlcourse.music.encoding import Encoded, Encoding
+from dlcourse.music.grid import to_steps
 from dlcourse.music.keys import estimate_key
 from dlcourse.music.melody import choose_melody
 from dlcourse.music.midi import MIDI_SUFFIXES, is_midi, read_midi
@@ -38,6 +39,8 @@ class Entry:
         sha1: Of what was read: the file, and its beats where these are annotated.
         identity: What may not stand in two splits: title, content, melody.
         group: The title that stands for everything it shares an identity with.
+        also_in: Its copies in other splits, where these are a benchmark's own.
+        stretched: At which other lengths it is trained on, or at which one it is this entry.
     """
 
     file: str
@@ -50,6 +53,8 @@ class Entry:
     identity: tuple[Hashable, ...] = ()
     group: str = ""
     split: str = ""
+    also_in: str = ""
+    stretched: tuple[float, ...] = ()
 
 
 def song_title(stem: str) -> str:
@@ -177,8 +182,12 @@ def _ledger_row(entry: Entry) -> dict[str, object]:
         "title": entry.title,
         "sha1": entry.sha1,
     }
-    if entry.song is None or entry.encoded is None:
+    if entry.stretched:
+        row["stretched"] = " ".join(f"{factor:g}" for factor in entry.stretched)
+    if entry.encoded is None:
         return row
+    if entry.song is None:
+        return row | _matrix_row(entry, entry.encoded)
     song, encoded = entry.song, entry.encoded
     return row | {
         "frames": len(encoded.frames),
@@ -190,4 +199,14 @@ def _ledger_row(entry: Entry) -> dict[str, object]:
         "metres": " ".join(dict.fromkeys(f"{m.numerator}/{m.denominator}" for m in song.metres)),
         "tempo": round(song.tempos[0][1], 2),
         "timing": entry.timing,
+    }
+
+
+def _matrix_row(entry: Entry, encoded: Encoded) -> dict[str, object]:
+    """Of a sequence of frames that was never a file of notes."""
+    return {
+        "frames": len(encoded.frames),
+        "notes_encoded": encoded.encoded,
+        "timing": entry.timing,
+        "also_in": entry.also_in,
     }

@@ -1,8 +1,9 @@
 """The songs as batches of windows to train on and whole songs to be held to."""
 
 import logging
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -11,57 +12,22 @@ from torch import Tensor
 
 from dlcourse.data import Batch, BatchPlan, CourseData, one_at_a_time
 from dlcourse.errors import InputError
+from dlcourse.music.augmentation.song_augmentation import (
+    Augmented,
+    SongAugmentation,
+    check_augmentation,
+)
+from dlcourse.music.augmentation.transposition import SHIFTS, expected_counts, shift_ranges
+from dlcourse.music.class_encoding import ClassEncoding
 from dlcourse.music.corpus import Entry, read_corpus, split_corpus, write_ledger
-from dlcourse.music.encoding import IGNORED, NO_CLASS, STEPS_A_BAR, Encoding
+from dlcourse.music.encoding import IGNORED, Encoding
 from dlcourse.music.sources import Source
+from dlcourse.music.tables import SongTable, song_table
 from dlcourse.splits import SPLITS, TRAIN, Split
 
 log = logging.getLogger(__name__)
 
 EVERY, LAST = "every", "last"
-
-
-class SongTable:
-    """The frames of a split, end to end, from which any set of windows is one block copy.
-
-    At position j of a song the network is given earlier frames (`Encoding.context`) and asked for
-    frame j.
-    """
-
-    def __init__(self, entries: Sequence[Entry], encoding: Encoding) -> None:
-        self.entries = list(entries)
-        frames = [torch.from_numpy(entry.encoded.frames) for entry in entries]
-        positions = [torch.from_numpy(entry.encoded.positions) for entry in entries]
-        context = [
-            encoding.context(f[None], p[None])[0] for f, p in zip(frames, positions, strict=True)
-        ]
-        self.lengths = np.array([len(f) for f in frames], dtype=np.int64)
-        self.offsets = np.cumsum(self.lengths) - self.lengths
-        self.targets = torch.cat(frames)
-        scored = torch.where(self.targets == NO_CLASS, IGNORED, self.targets)
-        # One small table, so that a window is one short copy. It may reach beyond the last song,
-        # where nothing is scored.
-        rows = torch.cat([torch.cat(context), torch.cat(positions), scored[:, None]], dim=1)
-        beyond = rows[-1:].expand(int(self.lengths.max()), -1)
-        self._rows = torch.cat([rows, beyond]).short()  # (L, C + 3 + 1)
-
-    def gather(self, starts: Tensor, lengths: Tensor) -> Batch:
-        """Windows from flat `starts` (N,), T the longest of `lengths` (N,), beyond which `IGNORED`.
-
-        Returns:
-            context (N, T, C), positions (N, T, 3), targets (N, T), all int16.
-        """
-        steps, width = int(lengths.max()), self._rows.shape[1]
-        stretches = self._rows.flatten().unfold(0, steps * width, width)  # a view: no copy yet
-        windows = stretches.index_select(0, starts).view(len(starts), steps, width)
-        targets = windows[..., -1]
-        if int(lengths.min()) < steps:
-            targets[torch.arange(steps) >= lengths[:, None]] = IGNORED
-        return {
-            "context": windows[..., : -STEPS_A_BAR - 2],
-            "positions": windows[..., -STEPS_A_BAR - 2 : -1],
-            "targets": targets,
-        }
 
 
 class SongData(CourseData):
@@ -70,16 +36,19 @@ class SongData(CourseData):
     Args:
         source: Where the folder comes from when `root` does not name one.
         encoding: What a frame is.
-        split: Who is trained on and who is held out.
+        split: Who is trained on and who is held out; None where the reader's file says so.
         window: Steps a training window is long (the lab: 64).
         supervise: "every" step of a window is a target, or only the "last", as in the lab. Held-out
             songs are then scored whole, from their first frame, or by every full window.
         draw: "windows" runs through all of them; "songs" draws a song first, as in the lab, with
             replacement, so that short songs are seen as often as long ones.
-        root: A folder of MIDI files to use instead of the source's.
+        reader: What makes entries of the source's folder and the encoding; None for MIDI files,
+            which alone have `timing` and `exclude`.
+        root: A folder of MIDI files, or what the reader reads, to use instead of the source's.
         data_dir: Where sources keep what they download or compose.
         timing: "auto", "score" or "performed"; see `corpus.on_grid`.
         exclude: Patterns of files to leave out.
+        augment: How training songs are varied; not at all when None.
     """
 
     ledger = "corpus.csv"
@@ -89,16 +58,18 @@ class SongData(CourseData):
         *,
         source: Source | None,
         encoding: Encoding,
-        split: Split,
+        split: Split | None,
         window: int,
         supervise: str,
         draw: str,
         batch_size: int,
         seed: int,
+        reader: Callable[[str | Path, Encoding], list[Entry]] | None = None,
         root: str | None = None,
         data_dir: str = "data",
         timing: str = "auto",
         exclude: Sequence[str] = (),
+        augment: SongAugmentation | None = None,
     ) -> None:
         super().__init__(batch_size=batch_size, seed=seed)
         if supervise not in (EVERY, LAST):
@@ -110,9 +81,10 @@ class SongData(CourseData):
         if source is None and root is None:
             raise InputError("data.root=<folder> is needed: a folder with MIDI files")
         self.source, self.encoding, self.split = source, encoding, split
+        self.reader = reader or partial(read_corpus, timing=timing, exclude=tuple(exclude))
         self.window, self.supervise, self.draw = window, supervise, draw
         self.root, self.data_dir = root, Path(data_dir)
-        self.timing, self.exclude = timing, tuple(exclude)
+        self.augment = check_augmentation(augment)
         self.entries: list[Entry] = []
 
     def prepare_data(self) -> None:
@@ -125,17 +97,28 @@ class SongData(CourseData):
         """Read, encode and split the songs, once."""
         if not self.entries:
             folder = self.source.folder(self.data_dir) if self.root is None else self.root
-            entries = read_corpus(folder, self.encoding, timing=self.timing, exclude=self.exclude)
-            self.entries = split_corpus(entries, self.split)
+            entries = self.reader(folder, self.encoding)
+            self.entries = split_corpus(entries, self.split) if self.split else entries
+
+    def songs(self, split: str) -> list[Entry]:
+        """The songs of a split as they were read."""
+        entries = [entry for entry in self.entries if entry.split == split]
+        if not entries:
+            raise InputError(f"no songs in the split {split!r}; see the ledger corpus.csv")
+        return entries
+
+    @cached_property
+    def augmented(self) -> Augmented:
+        """What becomes of the training songs; `augment` with these songs in view."""
+        songs = [entry for entry in self.entries if entry.split == TRAIN]
+        return self.augment.of(songs, self.encoding, seed=self.seed)
 
     @cached_property
     def tables(self) -> dict[str, SongTable]:
-        """The songs of each split."""
-        by_split = {s: [e for e in self.entries if e.split == s] for s in SPLITS}
-        empty = [split for split, entries in by_split.items() if not entries]
-        if empty:
-            raise InputError(f"no songs in the split {empty[0]!r}; see the ledger corpus.csv")
-        return {split: SongTable(entries, self.encoding) for split, entries in by_split.items()}
+        """The songs of each split; those to train on with their stretched copies at the end."""
+        by_split = {split: self.songs(split) for split in SPLITS}
+        by_split[TRAIN] += self.augmented.copies
+        return {split: song_table(entries, self.encoding) for split, entries in by_split.items()}
 
     @cached_property
     def items(self) -> dict[str, Tensor]:
@@ -177,39 +160,69 @@ class SongData(CourseData):
         return BatchPlan(len(song), self.batch_size, seed=self.seed, weights=weights)
 
     def held_out_size(self, split: str) -> tuple[int, int]:
-        """Whole songs, 64 a batch, or windows, 1024 a batch."""
-        return len(self.items[split]), 1024 if self.supervise == LAST else 64
+        """Whole songs, 64 a batch, or windows, 1024 a batch; an eighth of that of many keys."""
+        size = 1024 if self.supervise == LAST else 64
+        return len(self.items[split]), size // 8 if self.encoding.frame_shape else size
 
     def fetch(self, split: str, items: np.ndarray) -> Batch:
         """Windows, or whole songs where they are held out and every step counts.
 
         Returns:
-            context (N, T, C), positions (N, T, 3) and targets (N, T) int16, with `IGNORED` where
-            nothing is scored; song (N,) int64.
+            context (N, T, C, ...), positions (N, T, 3) and targets (N, T, ...), with `IGNORED`
+            where nothing is scored; song (N,) and key_range (N, 2) int64. In training `SHIFTS`
+            (N, 2) too, by how many semitones a window may be transposed, where it may.
         """
         chosen = self.items[split].index_select(0, torch.from_numpy(items))
         songs, starts, lengths = chosen.unbind(1)
         batch = self.tables[split].gather(starts, lengths)
         if self.supervise == LAST:
             batch["targets"][:, :-1] = IGNORED
-        return batch | {"song": songs}
+        batch |= {"song": songs, "key_range": self.tables[split].key_ranges[songs]}
+        if split == TRAIN and self.augmented.semitones is not None:
+            batch[SHIFTS] = self._shifts(batch["key_range"])
+        return batch
+
+    def _shifts(self, key_ranges: Tensor) -> Tensor:
+        """By how many semitones songs (N, 2) of these keys may be transposed in training."""
+        interval = self.augmented.semitones or (0, 0)
+        return shift_ranges(key_ranges, self.encoding.num_keys, semitones=interval)
 
     def scored(self, split: str) -> list[np.ndarray]:
         """For every song of a split, which of its frames (T,) are scored."""
         first = self.window if self.supervise == LAST else 0
         return [
-            (np.arange(len(entry.encoded.frames)) >= first) & (entry.encoded.frames != NO_CLASS)
+            (np.arange(len(entry.encoded.frames)) >= first)
+            & self.encoding.is_scored(entry.encoded.frames)
             for entry in self.tables[split].entries
         ]
 
     def class_counts(self) -> Tensor:
-        """How often each class (K,) is a frame of the training split."""
-        targets = self.tables[TRAIN].targets
+        """How often each class (K,) is a target in training.
+
+        Raises:
+            InputError: Frames are no classes.
+        """
+        if not isinstance(self.encoding, ClassEncoding):
+            raise InputError(
+                "a loss that weights classes by their counts needs one class a frame; for piano "
+                "rolls take loss=cross_entropy or loss=focal"
+            )
+        table, targets = self.tables[TRAIN], self.tables[TRAIN].targets
+        if self.augmented.semitones is not None:
+            lengths = torch.from_numpy(table.lengths)
+            ranges = self._shifts(table.key_ranges).repeat_interleave(lengths, 0)
+            return expected_counts(targets, ranges, self.encoding)
         return torch.bincount(targets[targets >= 0], minlength=self.encoding.num_classes)
 
     def write_ledger(self, folder: Path) -> None:
         """`corpus.csv`: every file, and what became of its notes."""
-        write_ledger(self.entries, folder / self.ledger)
+        lengths = {entry.file: () for entry in self.entries}
+        for copy in self.augmented.copies:
+            lengths[copy.file] += copy.stretched
+        entries = [replace(entry, stretched=lengths[entry.file]) for entry in self.entries]
+        write_ledger(entries, folder / self.ledger)
         dropped = sum(bool(entry.reason) for entry in self.entries)
         kept = len(self.entries) - dropped
         log.info("%d songs kept, %d dropped: %s", kept, dropped, folder / self.ledger)
+        for fact in self.augmented.facts:
+            log.info("%s", fact)

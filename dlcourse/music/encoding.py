@@ -1,36 +1,34 @@
-"""What every encoding of songs is: a vocabulary of classes, one class a 16th note, and back.
+"""What every encoding of songs is: frames on a grid of steps, and back.
 
 An encoding turns a `Song` into `Encoded` frames, turns frames into the network's input features,
-and turns sampled frames into a `Song` again. `melody.Melody` is the one to use; `lab2018.Lab2018`
-is the one the lab handed out, with each of its defects as a switch.
+and turns sampled frames into a `Song` again. A frame is one class (`class_encoding`: the melody,
+`melody.Melody`, and the lab's own, `lab2018.Lab2018`) or the states of all keys
+(`pianoroll.PianoRoll`).
+
+Shape legend: N songs, T steps, C earlier frames that are looked at, P keys, F features. `...` is
+nothing where a frame is a class, and P where it is the states of keys.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from dlcourse.errors import InputError
-from dlcourse.music.notes import (
-    COMMON_TIME,
-    HIGHEST_PITCH,
-    LOWEST_PITCH,
-    PITCH,
-    STEPS_PER_QUARTER,
-    Metre,
-    Song,
-    Track,
-    note_array,
+from dlcourse.music.foretelling import ALIKE_OVER, NUM_MATCHES, foretold
+from dlcourse.music.grid import (
+    STEP_IN_BAR,
+    STEP_IN_BEAT,
+    STEPS_A_BAR,
+    steps_in_bar,
+    steps_in_beat,
 )
+from dlcourse.music.notes import COMMON_TIME, LOWEST_PITCH, NUM_KEYS, STEPS_PER_QUARTER, Metre, Song
 
-NO_CLASS = -1  # before the first frame, and the lab's silent frames: an all-zero input vector
 IGNORED = -100  # a target that is not scored
-STEP_IN_BAR, STEP_IN_BEAT, STEPS_A_BAR = range(3)  # columns of positions
-STEPS_IN_BAR = 32  # positions in longer bars wrap round
-STEPS_IN_BEAT = 6  # a beat is 4 steps in simple metres, 6 in compound ones
 
 
 @dataclass(frozen=True)
@@ -38,11 +36,12 @@ class Encoded:
     """A song as a network sees it.
 
     Attributes:
-        frames: (T,) int64 classes, `NO_CLASS` where the encoding has none.
+        frames: (T, ...): int64 classes, or int8 states of keys.
         positions: (T, 3) int64: step in the bar, step in the beat, steps a bar.
         encoded: How many of the file's notes are in the frames.
         lost: How many are not, by reason. Together they are every note of the file.
         melody: Which track was read, and by which rule.
+        altered: How many of the encoded notes begin or end elsewhere than in the file, by reason.
     """
 
     frames: np.ndarray
@@ -50,34 +49,47 @@ class Encoded:
     encoded: int
     lost: dict[str, int]
     melody: str
+    altered: dict[str, int] = field(default_factory=dict)
 
 
 class Encoding(ABC):
     """What the data module, the network, the sampler and the renderer share.
 
     Attributes:
-        num_classes: K, the size of the vocabulary.
+        low: The MIDI pitch of key 0.
+        num_keys: P.
+        steps_per_quarter: How fine the grid is.
         unit: The unit of a negative log-likelihood under this encoding.
         min_steps: Shorter songs take no part.
         predict_last_frame: Whether a song's last frame is ever a target in training.
+        nothing: What stands for a frame before the song's first.
+        frame_shape: () or (P,).
 
     Args:
         beat: Give the network the position of the frame it is to predict, in the bar and in the
             beat, as two one-hot vectors.
         lookback: Give it also the frames so many bars before the one it is to predict: pop music
             repeats itself after 1, 2 and 4 bars. Source: Waite, Generating Long-Term Structure in
-            Songs and Stories, Magenta 2016 ("Lookback RNN").
+            Songs and Stories, Magenta 2016 ("Lookback RNN", which is also told whether the last
+            frame repeated the one so many bars before).
+        match: Give it for each look back how well it has foretold the last frames: `foretold`.
     """
 
-    num_classes: int
+    low = LOWEST_PITCH
+    num_keys = NUM_KEYS
+    steps_per_quarter = STEPS_PER_QUARTER
     unit = "nats per 16th"
     min_steps = 1
     predict_last_frame = True
+    nothing: int
+    frame_shape: tuple[int, ...] = ()
 
-    def __init__(self, *, beat: bool, lookback: Sequence[int] = ()) -> None:
+    def __init__(self, *, beat: bool, lookback: Sequence[int] = (), match: bool = False) -> None:
         if any(bars < 1 for bars in lookback):
             raise InputError(f"encoding.lookback={list(lookback)}: bars, each at least 1")
-        self.beat, self.lookback = beat, tuple(lookback)
+        if match and not lookback:
+            raise InputError("encoding.match=true: nothing to match; encoding.lookback=[1,2,4]")
+        self.beat, self.lookback, self.match = beat, tuple(lookback), match
 
     @abstractmethod
     def encode(self, song: Song) -> Encoded:
@@ -86,25 +98,49 @@ class Encoding(ABC):
     @abstractmethod
     def decode(
         self,
-        frames: Sequence[int],
+        frames: Sequence[int] | np.ndarray,
         *,
         metre: Metre = COMMON_TIME,
         tempo: float = 120.0,
         name: str = "song",
     ) -> Song:
-        """A playable song from (T,) classes; the inverse of `encode` for one melody on the grid."""
+        """A playable song from frames (T, ...); the inverse of `encode` for what it keeps."""
 
     @abstractmethod
-    def changes(self, previous: Tensor, targets: Tensor) -> Tensor:
-        """Where something happens: a mask, shaped like both arguments."""
+    def next_states(self, states: np.ndarray, frames: np.ndarray) -> np.ndarray:
+        """The states of all keys (N, P) uint8 in frames (N, ...), after those of the step before.
+
+        The states are `OFF`, `HELD` and `STRUCK` of `notes`, whatever the encoding's frames are.
+        """
 
     @abstractmethod
-    def class_name(self, index: int) -> str:
-        """What a class means, for people: "hold", "C4"."""
+    def transpose(self, frames: Tensor, semitones: Tensor) -> Tensor:
+        """Frames (N, X, ...), each of the N songs shifted by so many semitones (N,)."""
 
     @abstractmethod
-    def copied(self, frames: np.ndarray) -> np.ndarray:
-        """The class that says "as before" after each frame, `NO_CLASS` where none does."""
+    def key_range(self, frames: np.ndarray) -> tuple[int, int]:
+        """The lowest and the highest key in frames (T, ...); (P, -1) where there is none."""
+
+    @abstractmethod
+    def frame_features(self, context: Tensor) -> Tensor:
+        """Earlier frames (N, T, C, ...) as numbers (N, T, C * features of a frame) float32."""
+
+    @property
+    @abstractmethod
+    def features_a_frame(self) -> int:
+        """How many input features one earlier frame makes."""
+
+    def states(self, frames: np.ndarray) -> np.ndarray:
+        """The states of all keys (N, T, P) uint8 in frames (N, T, ...) from a song's start."""
+        states = np.zeros((*frames.shape[:2], self.num_keys), dtype=np.uint8)
+        before = np.zeros((len(frames), self.num_keys), dtype=np.uint8)
+        for step in range(frames.shape[1]):
+            states[:, step] = before = self.next_states(before, frames[:, step])
+        return states
+
+    def is_scored(self, frames: np.ndarray | Tensor) -> np.ndarray | Tensor:
+        """Which frames (T, ...) or (N, T, ...) can be targets: those that have a class."""
+        return frames >= 0
 
     def reason_to_drop(self, encoded: Encoded) -> str:
         """Why this song takes no part, or an empty string."""
@@ -114,136 +150,95 @@ class Encoding(ABC):
         return "" if encoded.encoded else "no notes that this encoding can hold"
 
     @property
+    def num_lags(self) -> int:
+        """C, how many earlier frames the network is shown."""
+        return 1 + len(self.lookback)
+
+    @property
     def num_features(self) -> int:
         """F, the length of the network's input vector at one step."""
-        frames = self.num_classes * (1 + len(self.lookback))
-        return frames + (STEPS_IN_BAR + STEPS_IN_BEAT if self.beat else 0)
+        return self.num_lags * self.features_a_frame + sum(self._beat_sizes) + self.num_matches
+
+    @property
+    def num_matches(self) -> int:
+        """How many of the features say how well the looks back have foretold."""
+        return len(self.lookback) * NUM_MATCHES if self.match else 0
+
+    @property
+    def _beat_sizes(self) -> tuple[int, ...]:
+        """Of the one-hot vectors of the position."""
+        per_quarter = self.steps_per_quarter
+        return (steps_in_bar(per_quarter), steps_in_beat(per_quarter)) if self.beat else ()
+
+    def context_steps(self, positions: Tensor, *, first: int = 0) -> Tensor:
+        """Which earlier frames each frame is predicted from.
+
+        Args:
+            positions: (..., T, 3) of all frames up to the last one to predict.
+            first: The first frame to predict.
+
+        Returns:
+            (..., T - first, C) steps of the song, negative before it: the one before, then one a
+            lookback.
+        """
+        step = torch.arange(first, positions.shape[-2], device=positions.device)
+        bar = positions[..., first:, STEPS_A_BAR].long()
+        lags = [torch.ones_like(bar), *(bars * bar for bars in self.lookback)]
+        return torch.stack([step - lag for lag in lags], dim=-1)
 
     def context(self, frames: Tensor, positions: Tensor, *, first: int = 0) -> Tensor:
         """The earlier frames from which each frame is to be predicted.
 
         Args:
-            frames: (N, T) classes; those from a step on do not matter to that step.
+            frames: (N, T, ...); those from a step on do not matter to that step.
             positions: (N, T', 3) of all frames up to the last one to predict, T' <= T.
             first: The first frame to predict.
 
         Returns:
-            (N, T' - first, C) classes, `NO_CLASS` before the song: the frame before, then one a
-            lookback.
+            (N, T' - first, C, ...) frames, `nothing` before the song.
         """
-        step = torch.arange(first, positions.shape[1], device=frames.device)
-        bar = positions[:, first:, STEPS_A_BAR]
-        lags = [torch.ones_like(bar), *(bars * bar for bars in self.lookback)]
-        index = torch.stack([step - lag for lag in lags], dim=-1)  # (N, T' - first, C)
-        found = frames.gather(1, index.clamp(min=0).flatten(1)).view_as(index)
-        return found.masked_fill(index < 0, NO_CLASS)
+        index = self.context_steps(positions, first=first)  # (N, T' - first, C)
+        songs = torch.arange(len(frames), device=frames.device)[:, None, None]
+        found = frames[songs, index.clamp(min=0)]
+        before = (index < 0).view(*index.shape, *(1 for _ in self.frame_shape))
+        return found.masked_fill(before, self.nothing)
 
-    def features(self, context: Tensor, positions: Tensor) -> Tensor:
-        """The network's input: earlier frames (one-hot) and where the frame to predict stands.
+    def matches(self, frames: Tensor, positions: Tensor, *, first: int = 0) -> Tensor:
+        """How well each look back has foretold the frames before; arguments as of `context`.
+
+        Returns:
+            (N, T' - first, `num_matches`) float32 in [0, 1]; a look back to before the song is 0.
+        """
+        songs, last = positions.shape[:2]
+        if not self.match:
+            return torch.zeros(songs, last - first, 0, device=frames.device)
+        begin = max(0, first - max(ALIKE_OVER))
+        known = positions[:, : last - 1]
+        recalled = self.context(frames, known, first=begin)[:, :, 1:]  # (N, n, C - 1, ...)
+        alike = self.likeness(recalled, frames[:, begin : last - 1, None])
+        alike = alike * (self.context_steps(known, first=begin)[:, :, 1:] >= 0)
+        steps = torch.arange(first - begin, last - begin, device=frames.device)
+        return foretold(alike, steps)
+
+    def likeness(self, frames: Tensor, others: Tensor) -> Tensor:
+        """How alike frames (..., *frame_shape) are (...), in [0, 1]; 1 where they are equal."""
+        return (frames == others).float()
+
+    def features(self, context: Tensor, positions: Tensor, matches: Tensor | None = None) -> Tensor:
+        """The network's input: earlier frames and where the frame to predict stands.
 
         Args:
-            context: (N, T, C) as `context` gives them.
+            context: (N, T, C, ...) as `context` gives them.
             positions: (N, T, 3) of the frames to predict.
+            matches: (N, T, `num_matches`) as `matches` gives them, where there are some.
 
         Returns:
             (N, T, F) float32.
         """
-        size = self.num_classes
-        first = size * torch.arange(context.shape[-1], device=context.device)
-        hot, value = context.clamp(min=0) + first, (context != NO_CLASS).float()  # int64 by `first`
-        if self.beat:
-            first = size * context.shape[-1] + positions.new_tensor([0, STEPS_IN_BAR])
-            beat = positions[..., [STEP_IN_BAR, STEP_IN_BEAT]] + first
-            hot = torch.cat([hot, beat], dim=-1)
-            value = torch.cat([value, value.new_ones(beat.shape)], dim=-1)
-        return value.new_zeros(*context.shape[:-1], self.num_features).scatter_(-1, hot, value)
-
-    def hot(self, frames: np.ndarray, positions: np.ndarray, step: int) -> np.ndarray:
-        """Which features of one step are 1: what `features` says, as indices, for drawing.
-
-        Args:
-            frames: (N, T) classes, of which those before `step` matter.
-            positions: (N, T', 3), `step` < T'.
-
-        Returns:
-            (C', N) indices. The first row is the frame before, `NO_CLASS` where there is none;
-            in the others F, one beyond the last feature, stands for a frame that is not there.
-        """
-        before = frames[:, step - 1] if step else np.full(len(frames), NO_CLASS)
-        if not (self.beat or self.lookback):
-            return before[None]
-        where, hot, first = positions[:, step], [before], self.num_classes
-        for bars in self.lookback:
-            earlier = step - bars * where[:, STEPS_A_BAR]
-            found = frames[np.arange(len(frames)), np.maximum(earlier, 0)]
-            absent = (earlier < 0) | (found == NO_CLASS)
-            hot.append(np.where(absent, self.num_features, found + first))
-            first += self.num_classes
-        if self.beat:
-            hot += [first + where[:, STEP_IN_BAR], first + STEPS_IN_BAR + where[:, STEP_IN_BEAT]]
-        return np.stack(hot)
-
-
-class NoteAccount:
-    """Follows a file's notes through an encoding: each is kept, or lost for one stated reason."""
-
-    def __init__(self, notes: np.ndarray) -> None:
-        self.notes = notes
-        self.lost: dict[str, int] = {}
-
-    def keep(self, mask: np.ndarray, otherwise: str) -> None:
-        """Keep the notes where `mask` (M,) holds; count the others as lost for this reason."""
-        self.lost[otherwise] = int((~mask).sum())
-        self.notes = self.notes[mask]
-
-    def keep_in_range(self) -> None:
-        """Keep the 78 keys of the lab."""
-        pitches = self.notes[:, PITCH]
-        self.keep((pitches >= LOWEST_PITCH) & (pitches <= HIGHEST_PITCH), "out_of_range")
-
-
-def to_steps(ticks: np.ndarray, ticks_per_quarter: int) -> np.ndarray:
-    """Ticks to 16th notes, rounded to the nearest (the lab's boundary is the middle of a 16th)."""
-    return (2 * STEPS_PER_QUARTER * np.asarray(ticks, np.int64) + ticks_per_quarter) // (
-        2 * ticks_per_quarter
-    )
-
-
-def bar_positions(metre: Metre, steps: int) -> np.ndarray:
-    """The positions (T, 3) of `steps` steps from a bar line on; see `Encoded`."""
-    step = np.arange(max(0, steps)) % metre.steps_per_bar
-    compound = metre.denominator == 8 and metre.numerator % 3 == 0
-    beat = 6 if compound else max(1, 4 * STEPS_PER_QUARTER // metre.denominator)
-    bar = np.full_like(step, metre.steps_per_bar)
-    return np.stack([step % STEPS_IN_BAR, step % beat % STEPS_IN_BEAT, bar], axis=1)
-
-
-def song_positions(song: Song, steps: int) -> np.ndarray:
-    """`bar_positions` (T, 3) under a song's own time signatures; each begins a bar."""
-    positions = np.zeros((steps, 3), dtype=np.int64)
-    for metre in song.metres:
-        first = int(to_steps(metre.tick, song.ticks_per_quarter))
-        positions[first:] = bar_positions(metre, steps - first)
-    return positions
-
-
-def song_on_grid(
-    rows: list[tuple[int, int, int, int]],
-    steps: int,
-    *,
-    metre: Metre,
-    tempo: float,
-    name: str,
-    ticks_per_quarter: int = 480,
-) -> Song:
-    """A one-track song from notes (start step, end step, pitch, velocity), `steps` steps long."""
-    scale = ticks_per_quarter // STEPS_PER_QUARTER
-    notes = note_array(rows) * np.array([scale, scale, 1, 1], dtype=np.int32)
-    return Song(
-        name,
-        ticks_per_quarter,
-        (Track(notes, name="Melody"),),
-        tempos=((0, tempo),),
-        metres=(Metre(0, metre.numerator, metre.denominator),),
-        end=steps * scale,
-    )
+        parts = [self.frame_features(context)]
+        for column, size in zip((STEP_IN_BAR, STEP_IN_BEAT), self._beat_sizes, strict=False):
+            hot = parts[0].new_zeros(*context.shape[:2], size)
+            parts.append(hot.scatter_(-1, positions[..., column, None].long(), 1.0))
+        if self.match:
+            parts.append(matches)
+        return torch.cat(parts, dim=-1)

@@ -10,15 +10,17 @@ from torch import nn
 
 from dlcourse.errors import InputError
 from dlcourse.music.cells import CellSteps
+from dlcourse.music.class_encoding import ClassEncoding
 from dlcourse.music.corpus import BEAT_FILE, Entry, on_grid
-from dlcourse.music.encoding import Encoding, bar_positions, to_steps
+from dlcourse.music.encoding import Encoding
+from dlcourse.music.grid import STEPS_A_BAR, bar_positions, to_steps
+from dlcourse.music.guide import NO_PRIORS
 from dlcourse.music.lstm import NoteLSTM
 from dlcourse.music.midi import is_midi, read_midi
 from dlcourse.music.notes import COMMON_TIME, PITCH, START, Metre, Song
 from dlcourse.music.predictor import NotePredictor
-from dlcourse.music.render import RenderedSong, render_song, songs_page
-from dlcourse.music.sampling import Predict, Sampler, find_loop, sample
-from dlcourse.progress import progress_bar
+from dlcourse.music.priors.prior import Priors
+from dlcourse.music.sampling import Predict, Sampler, find_loop
 from dlcourse.splits import TRAIN
 
 NOTHING, RANDOM = "nothing", "random"
@@ -45,6 +47,7 @@ class NewSong:
     Attributes:
         seed_end: The tick at which the new part begins.
         loop: The period in steps of the loop it ends in, if it does.
+        new_end: The tick at which it ends, if what was given goes on there; else infinity.
     """
 
     primer: Primer
@@ -52,21 +55,52 @@ class NewSong:
     new_steps: int
     seed_end: int
     loop: int | None
+    new_end: float = np.inf
+
+    @property
+    def made(self) -> str:
+        """How it was made, for its title."""
+        return "from nothing" if self.primer.name == NOTHING else f"after {self.primer.name}"
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What its card says of it."""
+        return {"notes": str(self._notes), "new steps": str(self.new_steps)}
+
+    @property
+    def warning(self) -> str:
+        """What is wrong with it, or an empty string."""
+        if not self._notes:
+            return "No note was drawn."
+        if self.loop == 1 and len(set(self.song.tracks[0].notes[:, PITCH].tolist())) < 3:
+            return "One note, or silence, for ever: a higher temperature helps."
+        if self.loop is not None:
+            return f"Ends in a loop of {self.loop} steps: a higher temperature helps."
+        return ""
+
+    @property
+    def _notes(self) -> int:
+        return sum(len(track.notes) for track in self.song.tracks)
 
 
 def song_primer(name: str, song: Song, frames: np.ndarray, encoding: Encoding) -> Primer:
     """A song from the bar in which its first note begins: an intro says nothing about it."""
-    metre = song.metres[0]
+    metre, per_quarter = song.metres[0], encoding.steps_per_quarter
     decoded = encoding.decode(frames)
-    notes = decoded.tracks[0].notes
-    onset = int(to_steps(notes[0, START], decoded.ticks_per_quarter)) if len(notes) else 0
-    first = onset // metre.steps_per_bar * metre.steps_per_bar
+    ticks = decoded.tracks[0].notes[:1, START]
+    onset = to_steps(ticks, decoded.ticks_per_quarter, steps_per_quarter=per_quarter)
+    bar = metre.bar_length(per_quarter)
+    first = int(onset[0]) // bar * bar if len(onset) else 0
     return Primer(name, frames[first:], metre, song.tempos[0][1])
 
 
 def entry_primer(entry: Entry, encoding: Encoding) -> Primer:
     """A song of the corpus."""
     name = f"{Path(entry.file).stem} ({entry.split})"
+    if entry.song is None:  # a matrix: all that is known of its metre is how long a bar is
+        bar = int(entry.encoded.positions[0, STEPS_A_BAR])
+        metre = Metre(0, max(1, bar // encoding.steps_per_quarter), 4)
+        return Primer(name, entry.encoded.frames, metre)
     return song_primer(name, entry.song, entry.encoded.frames, encoding)
 
 
@@ -94,7 +128,8 @@ def choose_primers(
     """
     kept = [entry for entry in entries if not entry.reason]
     if start == NOTHING:
-        return [Primer(NOTHING, np.zeros(0, dtype=np.int64))] * songs
+        dtype = np.int8 if encoding.frame_shape else np.int64
+        return [Primer(NOTHING, np.zeros((0, *encoding.frame_shape), dtype=dtype))] * songs
     if start == RANDOM:
         trained = [entry for entry in kept if entry.split == TRAIN] or kept
         picks = np.random.default_rng(seed).choice(
@@ -136,6 +171,7 @@ def new_songs(
     steps: int,
     sampler: Sampler,
     seed: int,
+    priors: Priors = NO_PRIORS,
 ) -> list[NewSong]:
     """Continue every primer by `steps` steps, all of them in one batch.
 
@@ -147,13 +183,18 @@ def new_songs(
         )
     given = min(primer_steps, *(len(primer.frames) for primer in primers))
     primers = [primer.cut(given) for primer in primers]
-    positions = np.stack([bar_positions(primer.metre, given + steps) for primer in primers])
-    frames = sample(
-        _predict(predictor, sampler),
+    per_quarter = predictor.encoding.steps_per_quarter
+    positions = [
+        bar_positions(primer.metre, given + steps, steps_per_quarter=per_quarter)
+        for primer in primers
+    ]
+    frames = sampler.compose(
+        next_frame_of(predictor, sampler),
         np.stack([primer.frames for primer in primers]),
-        positions,
-        sampler=sampler,
+        np.stack(positions),
+        head=predictor.head,
         seed=seed,
+        priors=priors,
     )
     return [
         _decoded(predictor.encoding, primer, row, given)
@@ -161,12 +202,14 @@ def new_songs(
     ]
 
 
-def _predict(predictor: NotePredictor, sampler: Sampler) -> Predict:
+def next_frame_of(predictor: NotePredictor, sampler: Sampler) -> Predict:
     """Cell by cell for the LSTM; other cells, other networks and whole windows by torch."""
     net = predictor.net
-    if type(net) is NoteLSTM and isinstance(net.rnn, nn.LSTM) and sampler.window is None:
+    by_class = isinstance(predictor.encoding, ClassEncoding) and not predictor.encoding.match
+    by_class = by_class and sampler.window is None
+    if by_class and type(net) is NoteLSTM and isinstance(net.rnn, nn.LSTM):
         return CellSteps(net, predictor.encoding)
-    return predictor.next_logits
+    return predictor.next_inputs
 
 
 def _decoded(encoding: Encoding, primer: Primer, frames: np.ndarray, given: int) -> NewSong:
@@ -174,34 +217,3 @@ def _decoded(encoding: Encoding, primer: Primer, frames: np.ndarray, given: int)
     seed_end = song.end * given // len(frames)
     new = frames[given:]
     return NewSong(primer, song, len(new), seed_end, loop=find_loop(new))
-
-
-def write_songs(
-    songs: Sequence[NewSong], folder: str | Path, *, facts: dict[str, str], command: str
-) -> list[Path]:
-    """Leave every song as .mid, .wav and .png, and `index.html` with all of them.
-
-    Returns:
-        The paths of the MIDI files.
-    """
-    folder, rendered = Path(folder), []
-    for number, new in enumerate(progress_bar(songs, "rendering songs")):
-        stem = f"song-{number:02d}"
-        after = "from nothing" if new.primer.name == NOTHING else f"after {new.primer.name}"
-        title = f"Song {number}: {after}"
-        render_song(new.song, folder, stem=stem, seed_end=new.seed_end, title=title)
-        notes = sum(len(track.notes) for track in new.song.tracks)
-        own = {"notes": str(notes), "new steps": str(new.new_steps)}
-        rendered.append(RenderedSong(title, stem, own | facts, warning=_warning(new, notes)))
-    songs_page(rendered, folder / "index.html", title="New songs", command=command)
-    return [folder / f"{song.stem}.mid" for song in rendered]
-
-
-def _warning(new: NewSong, notes: int) -> str:
-    if not notes:
-        return "No note was drawn."
-    if new.loop == 1 and len(set(new.song.tracks[0].notes[:, PITCH].tolist())) < 3:
-        return "One note, or silence, for ever: a higher temperature helps."
-    if new.loop is not None:
-        return f"Ends in a loop of {new.loop} steps: a higher temperature helps."
-    return ""

@@ -9,16 +9,11 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from dlcourse.music.encoding import (
-    NO_CLASS,
-    Encoded,
-    Encoding,
-    NoteAccount,
-    song_on_grid,
-    song_positions,
-    to_steps,
-)
+from dlcourse.music.class_encoding import NO_CLASS, ClassEncoding, held_or_struck
+from dlcourse.music.encoding import Encoded
+from dlcourse.music.grid import song_on_grid, song_positions, to_steps
 from dlcourse.music.melody import choose_melody
+from dlcourse.music.note_account import NoteAccount
 from dlcourse.music.notes import (
     COMMON_TIME,
     END,
@@ -27,6 +22,7 @@ from dlcourse.music.notes import (
     NUM_KEYS,
     PITCH,
     START,
+    STRUCK,
     Metre,
     Song,
     Track,
@@ -38,7 +34,7 @@ LAB_VELOCITY = 40
 LAB_TICKS_PER_QUARTER = 220  # 55 ticks a frame
 
 
-class Lab2018(Encoding):
+class Lab2018(ClassEncoding):
     """The highest sounding key of all tracks, one of 78, every 16th note.
 
     With all switches off the lab's figures come out: 73 of 88 files kept, 12,987 frames, copying
@@ -66,8 +62,9 @@ class Lab2018(Encoding):
         predict_last_frame: bool = False,
         beat: bool = False,
         lookback: Sequence[int] = (),
+        match: bool = False,
     ) -> None:
-        super().__init__(beat=beat, lookback=lookback)
+        super().__init__(beat=beat, lookback=lookback, match=match)
         self.rearticulate = rearticulate
         self.keep_all_metres, self.true_melody = keep_all_metres, true_melody
         self.min_steps, self.predict_last_frame = min_steps, predict_last_frame
@@ -171,6 +168,18 @@ class Lab2018(Encoding):
         return np.where(
             keys == NO_CLASS, np.where(frames == NO_CLASS, NO_CLASS, self.silence), keys
         )
+
+    def class_keys(self) -> np.ndarray:
+        """The key of each class but silence."""
+        return self.keys_of(np.arange(self.num_classes))
+
+    def class_states(self, sounding: np.ndarray) -> np.ndarray:
+        """A key goes on where it sounds, unless it is struck."""
+        keys = self.class_keys()
+        states = held_or_struck(keys, sounding)
+        if self.rearticulate:
+            states[:, self.first_struck :] = STRUCK
+        return np.stack([np.broadcast_to(keys, states.shape), states], axis=-1)
 
 
 def key_states(

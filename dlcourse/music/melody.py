@@ -5,21 +5,19 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from dlcourse.music.encoding import (
-    Encoded,
-    Encoding,
-    NoteAccount,
-    song_on_grid,
-    song_positions,
-    to_steps,
-)
+from dlcourse.music.class_encoding import ClassEncoding
+from dlcourse.music.encoding import Encoded
+from dlcourse.music.grid import song_on_grid, song_positions, to_steps
+from dlcourse.music.note_account import NoteAccount
 from dlcourse.music.notes import (
     COMMON_TIME,
     END,
+    HELD,
     LOWEST_PITCH,
     NUM_KEYS,
     PITCH,
     START,
+    STRUCK,
     Metre,
     Song,
     Track,
@@ -62,7 +60,7 @@ def _monophony(track: Track) -> float:
     return float((starts[1:] >= np.maximum.accumulate(ends)[:-1]).mean())
 
 
-class Melody(Encoding):
+class Melody(ClassEncoding):
     """The melody as events on the 16th grid: whatever one voice can sing is kept.
 
     Class 0 (hold): what sounds goes on, silence too. Class 1 (rest): the note stops, silence
@@ -74,8 +72,10 @@ class Melody(Encoding):
     HOLD, REST, FIRST_KEY = 0, 1, 2
     num_classes = FIRST_KEY + NUM_KEYS
 
-    def __init__(self, *, beat: bool = True, lookback: Sequence[int] = ()) -> None:
-        super().__init__(beat=beat, lookback=lookback)
+    def __init__(
+        self, *, beat: bool = True, lookback: Sequence[int] = (), match: bool = False
+    ) -> None:
+        super().__init__(beat=beat, lookback=lookback, match=match)
 
     def encode(self, song: Song) -> Encoded:
         """See the class. Notes of other tracks count as lost to `other_tracks`."""
@@ -137,3 +137,14 @@ class Melody(Encoding):
         if index < self.FIRST_KEY:
             return ("hold", "rest")[index]
         return pitch_name(LOWEST_PITCH + index - self.FIRST_KEY)
+
+    def class_keys(self) -> np.ndarray:
+        """The key of each class that strikes one."""
+        return np.concatenate([[-1, -1], np.arange(NUM_KEYS)])
+
+    def class_states(self, sounding: np.ndarray) -> np.ndarray:
+        """Hold keeps what sounds, rest ends it, the others strike a key."""
+        states = np.full((len(sounding), self.num_classes, 2), STRUCK)
+        states[..., 0] = self.class_keys()
+        states[:, self.HOLD] = np.stack([sounding, np.full_like(sounding, HELD)], axis=1)
+        return states

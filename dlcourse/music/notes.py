@@ -14,6 +14,7 @@ NUM_KEYS = HIGHEST_PITCH - LOWEST_PITCH + 1
 STEPS_PER_QUARTER = 4
 
 START, END, PITCH, VELOCITY = range(4)
+OFF, HELD, STRUCK = range(3)  # states of a key: silent, goes on from the step before, begins
 PITCH_CLASSES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 
 
@@ -38,7 +39,11 @@ class Metre:
     @property
     def steps_per_bar(self) -> int:
         """Length of a bar in 16th notes (16 in 4/4, 12 in 3/4 and in 6/8)."""
-        return max(1, self.numerator * 4 * STEPS_PER_QUARTER // self.denominator)
+        return self.bar_length(STEPS_PER_QUARTER)
+
+    def bar_length(self, steps_per_quarter: int) -> int:
+        """Length of a bar in steps of a grid, at least one."""
+        return max(1, self.numerator * 4 * steps_per_quarter // self.denominator)
 
 
 COMMON_TIME = Metre(0, 4, 4)

@@ -24,7 +24,7 @@ MOST_ROWS = 16  # beyond it rows hold more bars, so that no song is too tall to 
 DPI = 120
 WIDTH, LEFT, RIGHT, TOP, BOTTOM, GAP = 12.0, 0.45, 0.15, 0.72, 0.5, 0.36  # inches
 # Okabe and Ito (2008), told apart by colour-blind readers too. Hue says which track; a pale note
-# with a border says seed, a full one says new, which survives a grey print.
+# with a border says given, a full one says new, which survives a grey print.
 TRACK_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#555555")
 NEUTRAL = "#666666"
 SEED_SHADE = "#E9E6DA"
@@ -49,15 +49,16 @@ def render_song(
     *,
     stem: str,
     seed_end: int = 0,
+    new_end: float = np.inf,
     title: str = "",
     sample_rate: int = 22050,
 ) -> None:
-    """Write stem.mid, stem.wav and stem.png into a folder; `seed_end` as in `draw_piano_roll`."""
+    """Write stem.mid, stem.wav and stem.png into a folder; arguments as of `draw_piano_roll`."""
     folder = Path(folder)
     write_midi(song, folder / f"{stem}.mid")
     audio = synthesize(song, sample_rate=sample_rate)
     write_wav(audio, folder / f"{stem}.wav", sample_rate=sample_rate)
-    draw_piano_roll(song, folder / f"{stem}.png", seed_end=seed_end, title=title)
+    draw_piano_roll(song, folder / f"{stem}.png", seed_end=seed_end, new_end=new_end, title=title)
 
 
 def write_wav(audio: np.ndarray, path: str | Path, *, sample_rate: int = 22050) -> None:
@@ -80,32 +81,34 @@ def songs_page(
     path: str | Path,
     *,
     title: str,
-    introduction: str = "",
+    below: str = "",
     command: str = "",
 ) -> None:
     """Write one page that shows and plays songs, beside their files.
 
     Args:
-        introduction: Plain text above the songs.
+        below: HTML under the songs.
         command: The command that makes this page again.
     """
-    parts = [f"<p>{pages.escape(introduction)}</p>\n" if introduction else ""]
-    parts += [_card(song) for song in songs] or ["<p>No songs.</p>\n"]
+    parts = [_card(song) for song in songs] or ["<p>No songs.</p>\n"]
+    parts.append(below)
     if command:
         parts.append(f"<h2>The command that made this page</h2>\n{pages.code(command)}")
     write_text(path, pages.page(title, "".join(parts)))
 
 
-def draw_piano_roll(song: Song, path: str | Path, *, seed_end: int = 0, title: str = "") -> None:
+def draw_piano_roll(
+    song: Song, path: str | Path, *, seed_end: int = 0, new_end: float = np.inf, title: str = ""
+) -> None:
     """Draw a song's pitched tracks as a PNG, sixteen bars to a row, whole or not at all.
 
     Args:
-        seed_end: The tick where the new part begins; what comes before is shaded, and its notes
-            are pale. 0 when everything is new.
+        seed_end: The tick where the new part begins. What was given is shaded, its notes are pale.
+        new_end: The tick where the new part ends, if what was given goes on there.
         title: The song's name when empty.
     """
     # Not pyplot: it keeps every figure in a global list and is not safe in threads.
-    figure = _piano_roll(song, seed_end, title or song.name)
+    figure = _piano_roll(song, (seed_end, new_end), title or song.name)
     with written_whole(path) as partial:
         FigureCanvasAgg(figure).print_png(partial)
 
@@ -122,7 +125,7 @@ def _card(song: RenderedSong) -> str:
     )
 
 
-def _piano_roll(song: Song, seed_end: int, title: str) -> Figure:
+def _piano_roll(song: Song, new: tuple[float, float], title: str) -> Figure:
     tracks = song.pitched
     if not tracks:
         figure = Figure(figsize=(WIDTH, 1.6), dpi=DPI)
@@ -137,23 +140,23 @@ def _piano_roll(song: Song, seed_end: int, title: str) -> Figure:
     for index, (axes, row) in enumerate(zip(all_axes, rows, strict=True)):
         axes.set_xlim(row[0], row[0] + longest)
         for track, colour in reversed(list(zip(tracks, cycle(TRACK_COLOURS)))):  # melody on top
-            notes = _notes(track, colour, seed_end=seed_end, gap=longest / 600)
-            axes.add_collection(notes, autolim=False)
+            axes.add_collection(_notes(track, colour, new=new, gap=longest / 600), autolim=False)
         _draw_grid(axes, row, beats, first_bar=index * bars_per_row + 1)
-        _draw_seed(axes, row, seed_end)
+        _draw_given(axes, row, new)
     all_axes[-1].set_xlabel("bar", loc="left", size=10)
-    _draw_header(figure, title, _legend(tracks, seed_end))
+    _draw_header(figure, title, _legend(tracks, new))
     return figure
 
 
-def _notes(track: Track, colour: str, *, seed_end: int, gap: float) -> PolyCollection:
+def _notes(track: Track, colour: str, *, new: tuple[float, float], gap: float) -> PolyCollection:
     """A track's notes as rectangles, in one artist: a patch a note is slow. The axes crop them."""
     start, end, pitch, _ = track.notes.astype(float).T
     # `gap` ticks keep repeated notes apart; a white border would wipe out the short ones.
     end -= np.minimum((end - start) / 3, gap)
     low, high = pitch - 0.42, pitch + 0.42
     corners = np.stack([start, low, start, high, end, high, end, low], axis=1).reshape(-1, 4, 2)
-    faces = np.where(start[:, None] < seed_end, _pale(colour), to_rgb(colour))
+    is_new = (start >= new[0]) & (start < new[1])
+    faces = np.where(is_new[:, None], to_rgb(colour), _pale(colour))
     return PolyCollection(corners, facecolors=faces, edgecolors=colour, linewidths=0.6, zorder=3)
 
 
@@ -200,25 +203,25 @@ def _draw_grid(axes: Axes, row: np.ndarray, beats: np.ndarray, *, first_bar: int
         inside = beats[(beats > row[0]) & (beats < row[-1])]
         axes.vlines(inside, low, high, color="#DDDDDD", linewidth=0.5)
     axes.vlines(row[::skip], low, high, color="#999999", linewidth=0.8)
-    numbers = map(str, range(first_bar, first_bar + len(row) - 1, skip))
-    axes.set_xticks(row[:-1:skip], labels=list(numbers))
+    axes.set_xticks(row[:-1:skip], labels=range(first_bar, first_bar + len(row) - 1, skip))
 
 
-def _draw_seed(axes: Axes, row: np.ndarray, seed_end: int) -> None:
-    """The shade under the seed and, in the row where the new part begins, the line."""
-    if seed_end > row[0]:
-        axes.axvspan(row[0], min(seed_end, row[-1]), color=SEED_SHADE, linewidth=0, zorder=0)
-    if seed_end > 0 and row[0] <= seed_end < row[-1]:
-        axes.axvline(seed_end, color="black", linewidth=1.6, zorder=4, clip_on=False)
+def _draw_given(axes: Axes, row: np.ndarray, new: tuple[float, float]) -> None:
+    """The shade under what was given, and a line where the new part begins and where it ends."""
+    for given in ((0, new[0]), (new[1], np.inf)):
+        axes.axvspan(*np.clip(given, row[0], row[-1]), color=SEED_SHADE, linewidth=0, zorder=0)
+    for tick in new:
+        if tick > 0 and row[0] <= tick < row[-1]:
+            axes.axvline(tick, color="black", linewidth=1.6, zorder=4, clip_on=False)
 
 
-def _legend(tracks: Sequence[Track], seed_end: int) -> list[Patch]:
-    """What the colours say; nothing for one track without a seed."""
+def _legend(tracks: Sequence[Track], new: tuple[float, float]) -> list[Patch]:
+    """What the colours say; nothing for one track of which all is new."""
     patches = []
-    if seed_end > 0:
-        colour, label = NEUTRAL if len(tracks) > 1 else TRACK_COLOURS[0], "seed, given to the model"
-        patches.append(Patch(facecolor=_pale(colour), edgecolor=colour, label=label))
-        patches.append(Patch(color=colour, label="new, written by the model"))
+    if new != (0, np.inf):
+        colour = NEUTRAL if len(tracks) > 1 else TRACK_COLOURS[0]
+        given = Patch(facecolor=_pale(colour), edgecolor=colour, label="given to the model")
+        patches = [given, Patch(color=colour, label="new, written by the model")]
     if len(tracks) > 1:
         for index, (track, colour) in enumerate(zip(tracks, TRACK_COLOURS, strict=False)):
             name = _plain(track.name, 24).lstrip("_")  # matplotlib leaves "_x" out of legends

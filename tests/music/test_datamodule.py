@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from dlcourse.errors import InputError
+from dlcourse.music.class_encoding import NO_CLASS
 from dlcourse.music.datamodule import SongData
-from dlcourse.music.encoding import IGNORED, NO_CLASS, Encoding
+from dlcourse.music.encoding import IGNORED, Encoding
 from dlcourse.music.lab2018 import Lab2018
 from dlcourse.music.melody import Melody
 from dlcourse.splits import SPLITS, Fractions, Split

@@ -9,7 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dlcourse.errors import InputError
-from dlcourse.music.encoding import NO_CLASS, bar_positions, song_positions, to_steps
+from dlcourse.music.class_encoding import NO_CLASS
+from dlcourse.music.grid import bar_positions, song_positions, to_steps
 from dlcourse.music.melody import Melody
 from dlcourse.music.notes import Metre, Song
 

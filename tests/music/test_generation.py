@@ -9,8 +9,9 @@ import torch
 
 from dlcourse.errors import InputError
 from dlcourse.music.corpus import Entry, read_corpus, split_corpus
-from dlcourse.music.encoding import Encoding, bar_positions
+from dlcourse.music.encoding import Encoding
 from dlcourse.music.generation import Primer, choose_primers, file_primer, new_songs
+from dlcourse.music.grid import bar_positions
 from dlcourse.music.lab2018 import Lab2018
 from dlcourse.music.lstm import NoteLSTM
 from dlcourse.music.melody import Melody
@@ -64,7 +65,9 @@ def test_songs_begin_with_their_primers_and_go_on_as_sampled(entries: list[Entry
     songs = new_songs(predictor, primers, primer_steps=20, steps=30, sampler=Sampler(), seed=5)
     places = np.stack([bar_positions(Metre(0, 4, 4), 50)] * 2)
     start = np.stack([primer.frames[:20] for primer in primers])
-    frames = sample(predictor.next_logits, start, places, sampler=Sampler(), seed=5)
+    frames = sample(
+        predictor.next_inputs, start, places, head=predictor.head, sampler=Sampler(), seed=5
+    )
     for new, row in zip(songs, frames.tolist(), strict=True):
         assert new.song.tracks[0].notes.tolist() == encoding.decode(row).tracks[0].notes.tolist()
         assert (new.seed_end, new.song.end) == (20 * 120, 50 * 120)

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlcourse.music.encoding import NO_CLASS
+from dlcourse.music.class_encoding import NO_CLASS
 from dlcourse.music.lab2018 import Lab2018
 from dlcourse.music.midi import read_midi, write_midi
 from dlcourse.music.notes import Metre, Song, Track, note_array

@@ -8,7 +8,9 @@ import torch
 from torch import nn
 
 from dlcourse.metrics import MeanNLL
-from dlcourse.music.encoding import IGNORED, NO_CLASS, Encoding, bar_positions
+from dlcourse.music.class_encoding import NO_CLASS
+from dlcourse.music.encoding import IGNORED, Encoding
+from dlcourse.music.grid import bar_positions
 from dlcourse.music.lab2018 import Lab2018
 from dlcourse.music.lstm import NoteLSTM
 from dlcourse.music.melody import Melody

@@ -11,6 +11,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 
+from dlcourse import pages
 from dlcourse.music import render
 from dlcourse.music.midi import read_midi
 from dlcourse.music.notes import Metre, Song, Track, note_array
@@ -219,7 +220,7 @@ def test_the_page_plays_shows_and_links_every_song(tmp_path: Path) -> None:
         render.render_song(song(4), tmp_path, stem=stem, sample_rate=RATE)
     cards = [render.RenderedSong(s, s, {"seed": s}, warning="loops") for s in stems]
     path = tmp_path / "index.html"
-    render.songs_page(cards, path, title=HOSTILE, introduction=HOSTILE, command=HOSTILE)
+    render.songs_page(cards, path, title=HOSTILE, below=pages.alert(HOSTILE), command=HOSTILE)
     page = PageReader(path)
     assert len(page.named("audio")) == len(page.named("img")) == len(page.named("h2")) - 1 == 3
     assert all(a["preload"] == "none" and "controls" in a for a in page.named("audio"))

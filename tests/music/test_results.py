@@ -6,19 +6,14 @@ import numpy as np
 import pytest
 
 from dlcourse.intervals import cluster_bootstrap
-from dlcourse.music.baselines import Counts
 from dlcourse.music.corpus import Entry
-from dlcourse.music.encoding import Encoded, bar_positions
+from dlcourse.music.encoding import Encoded
+from dlcourse.music.grid import bar_positions
 from dlcourse.music.melody import Melody
 from dlcourse.music.notes import COMMON_TIME
-from dlcourse.music.results import (
-    as_markdown,
-    pooled,
-    results_table,
-    score_baseline,
-    score_frames,
-    summary,
-)
+from dlcourse.music.scoring.baselines import Counts
+from dlcourse.music.scoring.class_scores import score_baseline, score_frames
+from dlcourse.music.scoring.results import as_markdown, pooled, results_table, summary
 
 Files = dict[str, dict[str, float]]
 

@@ -10,12 +10,15 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from dlcourse.errors import InputError
-from dlcourse.music.encoding import NO_CLASS, bar_positions
+from dlcourse.music.class_encoding import NO_CLASS
+from dlcourse.music.grid import bar_positions
+from dlcourse.music.heads import Categorical
 from dlcourse.music.lstm import NoteLSTM
 from dlcourse.music.melody import Melody
 from dlcourse.music.notes import COMMON_TIME
 from dlcourse.music.sampling import Sampler, find_loop, sample
 
+HEAD = Categorical(Melody())
 logit_rows = st.lists(
     st.integers(-400, 400).map(lambda n: n / 50), min_size=2, max_size=12, unique=True
 )
@@ -169,7 +172,9 @@ def test_a_carried_state_is_running_everything_from_the_start(
     net, start = Recorder(cell, lookback=lookback), primers(3, given_steps)
     for sampler in (Sampler(), Sampler(temperature=0.7, top_p=0.9)):
         net.calls = []
-        songs = sample(net, start, positions(3, given_steps + 30), sampler=sampler, seed=4)
+        songs = sample(
+            net, start, positions(3, given_steps + 30), head=HEAD, sampler=sampler, seed=4
+        )
         assert net.calls == [given_steps + 1] + [1] * 29
         for song, frames in enumerate(songs.tolist()):
             primer = start[song].tolist()
@@ -180,35 +185,39 @@ def test_a_carried_state_is_running_everything_from_the_start(
 def test_the_window_is_the_procedure_of_the_lab(window: int) -> None:
     """The last frames from a zero state: what is older has no influence."""
     net, start, sampler = Recorder(), primers(2, 9), Sampler(window=window)
-    songs = sample(net, start, positions(2, 39), sampler=sampler, seed=1)
+    songs = sample(net, start, positions(2, 39), head=HEAD, sampler=sampler, seed=1)
     assert net.calls == [window] * 30
     for song, frames in enumerate(songs.tolist()):
         assert frames == by_hand(net, start[song].tolist(), 30, sampler, seed=1, song=song)
     if window == 1:
-        carried = sample(net, start, positions(2, 39), sampler=Sampler(), seed=1)
+        carried = sample(net, start, positions(2, 39), head=HEAD, sampler=Sampler(), seed=1)
         assert not np.array_equal(songs, carried)
 
 
 def test_a_song_is_the_same_alone_and_among_sixteen_and_seeds_make_others() -> None:
     net, start = Recorder(), np.repeat(primers(1, 5), 16, axis=0)
-    many = sample(net, start, positions(16, 45), sampler=Sampler(), seed=0)
-    few = sample(net, start[:3], positions(3, 45), sampler=Sampler(), seed=0)
+    many = sample(net, start, positions(16, 45), head=HEAD, sampler=Sampler(), seed=0)
+    few = sample(net, start[:3], positions(3, 45), head=HEAD, sampler=Sampler(), seed=0)
     assert np.array_equal(many[:3], few)
     assert len({tuple(song) for song in many.tolist()}) == 16
-    other = sample(net, start[:3], positions(3, 45), sampler=Sampler(), seed=1)
+    other = sample(net, start[:3], positions(3, 45), head=HEAD, sampler=Sampler(), seed=1)
     assert not np.array_equal(other, few)
     assert np.array_equal(other[:, :5], start[:3])
 
 
 def test_more_steps_only_go_on() -> None:
     net, start = Recorder(), primers(2, 5)
-    short, long = (sample(net, start, positions(2, n), sampler=Sampler(), seed=0) for n in (20, 45))
+    short, long = (
+        sample(net, start, positions(2, n), head=HEAD, sampler=Sampler(), seed=0) for n in (20, 45)
+    )
     assert np.array_equal(long[:, :20], short)
 
 
 def test_a_primer_shorter_than_the_window_is_an_error() -> None:
     with pytest.raises(InputError, match="primer of 5 steps is shorter than the window of 6"):
-        sample(Recorder(), primers(1, 5), positions(1, 9), sampler=Sampler(window=6), seed=0)
+        sample(
+            Recorder(), primers(1, 5), positions(1, 9), head=HEAD, sampler=Sampler(window=6), seed=0
+        )
 
 
 @given(

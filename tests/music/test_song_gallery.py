@@ -12,7 +12,12 @@ from dlcourse.gallery import MediaItem, read_gallery, read_overlays
 from dlcourse.music.callbacks import song_items
 from dlcourse.music.generation import NewSong, Primer
 from dlcourse.music.notes import Song
-from dlcourse.music.results import FrameScores, calibration, calibration_overlay, score_frames
+from dlcourse.music.scoring.class_scores import (
+    FrameScores,
+    calibration,
+    calibration_overlay,
+    score_frames,
+)
 from dlcourse.training import train
 from tests.composing import QUICK, composed, saved
 

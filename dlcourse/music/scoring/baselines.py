@@ -9,20 +9,24 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from dlcourse.music.encoding import (
-    NO_CLASS,
-    STEP_IN_BAR,
-    STEPS_A_BAR,
-    Encoded,
-    Encoding,
-)
+from dlcourse.music.class_encoding import NO_CLASS
+from dlcourse.music.encoding import Encoded, Encoding
+from dlcourse.music.grid import STEP_IN_BAR, STEPS_A_BAR
+from dlcourse.music.heads.head import CATEGORICAL
 
+COPY, INTERPOLATED = "copy the last frame", "interpolated counts"
 LONGEST_CONTEXT = 4
 _EM_ROUNDS = 50
 
 
 class Baseline(Protocol):
-    """Probabilities of every next frame."""
+    """Probabilities of every next frame.
+
+    Attributes:
+        kind: Of the likelihood, "categorical".
+    """
+
+    kind: str
 
     def probabilities(self, song: Encoded) -> np.ndarray:
         """(T, K) float64."""
@@ -42,6 +46,8 @@ class Counts:
         position: Whether the position in the bar belongs to the context.
         lookback: The frame so many bars before belongs to it; 0 for none.
     """
+
+    kind = CATEGORICAL
 
     def __init__(
         self,
@@ -88,6 +94,8 @@ class Counts:
 class Copy:
     """What was goes on, with the chance that it did in training; otherwise the unigram."""
 
+    kind = CATEGORICAL
+
     def __init__(self, songs: Sequence[Encoded], encoding: Encoding) -> None:
         self.encoding = encoding
         self.unigram = Counts(songs, encoding.num_classes, length=0).unigram
@@ -114,6 +122,8 @@ class InterpolatedCounts:
     parameters from sparse data, 1980.
     """
 
+    kind = CATEGORICAL
+
     def __init__(
         self, train: Sequence[Encoded], val: Sequence[Encoded], encoding: Encoding
     ) -> None:
@@ -136,11 +146,7 @@ class InterpolatedCounts:
             ],
             axis=1,
         )  # (parts, frames)
-        weights = np.full(len(self.parts), 1 / len(self.parts))
-        for _ in range(_EM_ROUNDS):
-            shares = weights[:, None] * likelihoods
-            weights = (shares / shares.sum(axis=0)).mean(axis=1)
-        return weights
+        return mixture_weights(likelihoods)
 
     def probabilities(self, song: Encoded) -> np.ndarray:
         """See `Baseline`."""
@@ -148,6 +154,23 @@ class InterpolatedCounts:
             weight * part.probabilities(song)
             for weight, part in zip(self.weights, self.parts, strict=True)
         )
+
+
+def mixture_weights(likelihoods: np.ndarray, *, prior: np.ndarray | float = 0.0) -> np.ndarray:
+    """The weights (parts,) under which what came is most likely, by EM.
+
+    Args:
+        likelihoods: (parts, M) of each part for what came; each may be scaled along the parts.
+        prior: (parts,) how many more of the M each part is thought to have made (Dirichlet).
+    """
+    parts, count = likelihoods.shape
+    borrowed = np.broadcast_to(prior, parts)
+    weights = np.full(parts, 1 / parts)
+    for _ in range(_EM_ROUNDS):
+        shares = weights[:, None] * likelihoods
+        made = (shares / shares.sum(axis=0)).sum(axis=1)
+        weights = (made + borrowed) / (count + borrowed.sum())
+    return weights
 
 
 def true_class(probabilities: np.ndarray, song: Encoded) -> np.ndarray:
@@ -161,8 +184,8 @@ def fit_baselines(
 ) -> dict[str, Baseline]:
     """The four that every table shows."""
     return {
-        "copy the last frame": Copy(train, encoding),
+        COPY: Copy(train, encoding),
         "unigram": Counts(train, encoding.num_classes, length=0),
         "bigram": Counts(train, encoding.num_classes, length=1),
-        "interpolated counts": InterpolatedCounts(train, val, encoding),
+        INTERPOLATED: InterpolatedCounts(train, val, encoding),
     }
