@@ -51,7 +51,7 @@ def generate(config: DictConfig) -> Path:
     )
     facts = {"run": str(run.folder), "checkpoint": config.checkpoint, "seed": str(config.seed)}
     facts |= {key: str(value) for key, value in config.sampler.items() if key != "_target_"}
-    if config.prior:
+    if config.get("prior"):
         facts["priors"] = ", ".join(config.prior)
     command = typed_command("generate.py", config)
     write_songs(songs, folder, facts=facts, command=command, card=card)
@@ -78,8 +78,8 @@ def _songs(
     primers = choose_primers(
         config.start, entries, predictor.encoding, songs=many, seed=config.seed
     )
-    how = {"sampler": make(config.sampler), "priors": Priors(make(config.prior))}
-    how["seed"] = config.seed
+    terms = make(config.prior) if config.get("prior") else ()  # no such key: prior=[]
+    how = {"sampler": make(config.sampler), "priors": Priors(terms), "seed": config.seed}
     if infill:
         how |= {"songs": config.songs, "candidates": config.candidates}
         return infilled_songs(predictor, primers[0], bars=config.infill, **how)

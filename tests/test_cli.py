@@ -1,7 +1,9 @@
 """The scripts as a user runs them: another process, its output, its exit status."""
 
 import json
+import logging
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,10 +11,13 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
 
 from dlcourse.cli import conf_path
 from dlcourse.errors import InputError
 from dlcourse.generating import generate
+from dlcourse.music.midi import read_midi
+from dlcourse.music.notes import PITCH
 from tests.composing import QUICK
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -57,7 +62,8 @@ def test_a_resumed_run_leaves_what_every_run_leaves(trained: Path) -> None:
         for name in ("provenance", "provenance-resumed")
     ]
     assert ["resume=run" in command for command in commands] == [False, True]
-    assert {p.suffix for p in (trained / "songs").iterdir()} == {".mid", ".wav", ".png", ".html"}
+    songs = {path.suffix for path in (trained / "songs").iterdir()}
+    assert songs == {".mid", ".wav", ".png", ".html", ".json"}
 
 
 def test_only_the_budget_may_change_when_a_run_is_resumed(trained: Path) -> None:
@@ -75,8 +81,8 @@ def test_generate_is_deterministic_and_its_page_is_whole(trained: Path) -> None:
         assert done.returncode == 0, done.stderr
     files = {path.name for path in (trained.parent / "a").iterdir()}
     assert files == {f"song-0{i}.{kind}" for i in (0, 1) for kind in ("mid", "wav", "png")} | {
-        "index.html"
-    }
+        "index.html", "scorecard.json",
+    }  # fmt: skip
     for name in files - {"index.html"}:
         same = [(trained.parent / output / name).read_bytes() for output in ("a", "b")]
         assert same[0] == same[1], name
@@ -89,6 +95,12 @@ def test_generate_is_deterministic_and_its_page_is_whole(trained: Path) -> None:
         ("train.py", ["resume=nowhere"], "nowhere: does not exist"),
         ("generate.py", [], "a value is needed for: run"),
         ("generate.py", ["run=nowhere"], "nowhere: does not exist"),
+        ("generate.py", ["run=x", "prior=nope"], "prior=nope: no such option; did you mean"),
+        (
+            "generate.py",
+            ["run=x", "prior=key", "prior.key.nope=1"],
+            "prior.key.nope: no such option; prior.key has weight, key, listen, hard",
+        ),
     ],
 )
 def test_a_mistake_is_one_message_and_leaves_nothing(
@@ -109,16 +121,67 @@ def test_a_mistake_is_one_message_and_leaves_nothing(
         (["start=nothing", "sampler=lab2018"], "shorter than the window of 64"),
         (["start=nothing", "songs=0"], "songs=0: at least 1"),
         (["checkpoint=first"], "choose best or last"),
+        (["infill=[3,2]"], r"has bars 1 to \d+; name the first and the last"),
+        (["start=0", "infill=[1,1000]"], "infill=.*has bars 1 to"),
+        (["start=nothing", "infill=[1,2]"], "has no bars to infill"),
+        (["infill=[1,2]", "candidates=0"], "candidates=0: at least 1"),
+        (["prior=chords", "prior.chords.progression=Hmm"], "unknown chord symbol 'Hmm'"),
     ],
 )
 def test_generate_says_what_it_cannot_do(
     trained: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], message: str
 ) -> None:
     never = trained.parent / "never"
-    with initialize_config_dir(conf_path(), version_base="1.3"):
-        config = compose("generate", [f"run={trained}", f"output={never}", *options])
     monkeypatch.chdir(trained.parent)  # the run's data folder is relative
     with pytest.raises(InputError, match=message) as error:
-        generate(config)
+        generate(generating(trained, never, *options))
     assert "\n" not in str(error.value)
     assert not never.exists()
+
+
+def generating(trained: Path, output: Path, *options: str) -> DictConfig:
+    """The config of scripts/generate.py."""
+    with initialize_config_dir(conf_path(), version_base="1.3"):
+        return compose("generate", [f"run={trained}", f"output={output}", *options])
+
+
+def test_songs_with_priors_have_a_page_that_names_them_and_a_score_card(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(trained.parent)
+    options = ["songs=2", "bars=4", "prior=[key,range,polyphony]", "prior.key.hard=true"]
+    options += ["prior.key.key=C major", "prior.range.low=C4", "prior.range.high=C5"]
+    folder = generate(generating(trained, tmp_path / "songs", "start=nothing", *options))
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    assert page.count("<dt>priors</dt><dd>key, range, polyphony</dd>") == 2
+    assert "<h2>Score card</h2>" in page
+    card = json.loads((folder / "scorecard.json").read_text())
+    assert [song["name"] for song in card["songs"]] == ["song-00", "song-01"]
+    for song in card["songs"]:
+        notes = read_midi(folder / f"{song['name']}.mid").tracks[0].notes
+        assert len(notes)
+        assert set(notes[:, PITCH].tolist()) <= {60, 62, 64, 65, 67, 69, 71, 72}
+        assert song["metrics"]["scale_consistency"] == 1
+
+
+def test_songs_from_nothing_need_no_corpus_but_have_no_card_without_it(
+    trained: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = shutil.copytree(trained, tmp_path / "run")
+    config = OmegaConf.load(run / ".hydra" / "config.yaml")
+    config.data.root = "gone"
+    OmegaConf.save(config, run / ".hydra" / "config.yaml")
+    options = ["songs=1", "bars=2"]
+    with caplog.at_level(logging.WARNING):
+        folder = generate(generating(run, tmp_path / "songs", "start=nothing", *options))
+    assert [r.message for r in caplog.records if "score card" in r.message] == [
+        "no score card, for the run's songs cannot be read: gone: no such folder; "
+        "data.root=<folder> names one with MIDI files"
+    ]
+    assert {path.name for path in folder.iterdir()} == {
+        "index.html", "song-00.mid", "song-00.wav", "song-00.png",
+    }  # fmt: skip
+    assert "Score card" not in (folder / "index.html").read_text(encoding="utf-8")
+    with pytest.raises(InputError, match="gone: no such folder"):
+        generate(generating(run, tmp_path / "more", "start=random", *options))
+    assert not (tmp_path / "more").exists()

@@ -31,7 +31,7 @@ GROUPS = ("loss", "optimizer", "scheduler", "net", "encoding", "sampler", "callb
 GROUPS += ("augment", "task", "head")
 # What an option of many keys needs beside it.
 ROLLS = ["encoding=pianoroll", "head=set_softmax", "metrics=polyphony"]
-WITH_BASES = ("callbacks", "data", "task", "experiment", "augment")
+WITH_BASES = ("callbacks", "data", "task", "experiment", "augment", "sampler")
 
 
 def lab_of(path: Path) -> str:
@@ -154,12 +154,14 @@ GRIDS = sorted((CONF / "sweep").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", [p for p in GRIDS if p.stem != "none"], ids=lambda p: p.stem)
-def test_every_job_of_every_grid_composes(path: Path, tmp_path: Path) -> None:
+def test_every_value_of_every_grid_composes(path: Path, tmp_path: Path) -> None:
     settings = OmegaConf.load(path).hydra
     assert settings.mode == "MULTIRUN", "it needs no -m"
     of = re.search(r"Lab (\d)", path.read_text())
     labs = [{"1": "music", "2": "xray"}[of[1]]] if of else ["music", "xray"]
     jobs = grid([f"{key}={value}" for key, value in settings.sweeper.params.items()])
+    # One key after the other: all combinations of them would take long and show no more.
+    jobs = [job for job in jobs if sum(a != b for a, b in zip(job, jobs[0], strict=True)) < 2]
     split = ["split=folds"] if path.stem == "folds" else []
     assert len(jobs) > 1
     experiments = {"music": "music_composed", "xray": "xray_phantoms"}

@@ -131,10 +131,14 @@ def _json_of(kind: type) -> Callable[[Path], Any]:
 
 
 def _results(path: Path) -> dict[str, Any]:
-    """The parts of a record that a results table gives."""
+    """The parts of a record that a results table gives.
+
+    Baselines whose likelihood is of another kind than the model's are no rivals, and left out.
+    """
     results = _json_of(dict)(path)
     rows = {name: dict(row) for name, row in results["test"].items()}
     model = rows.pop(MODEL)
+    rivals = {name: row for name, row in rows.items() if row.get("kind") == model.get("kind")}
     intervals = {
         key.removesuffix(_INTERVAL): (float(ends[0]), float(ends[1]))
         for key, ends in model.items()
@@ -145,7 +149,7 @@ def _results(path: Path) -> dict[str, Any]:
     return {
         "metrics": _numbers(model),
         "intervals": intervals,
-        "baselines": {name: _numbers(row) for name, row in rows.items()},
+        "baselines": {name: _numbers(row) for name, row in rivals.items()},
         "tested": _tested(results, model),
     }
 

@@ -2,22 +2,19 @@
 
 import csv
 import hashlib
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
-
-import numpy as np
 
 from dlcourse.errors import InputError
 from dlcourse.files import written_whole
 from dlcourse.music.beats import estimate_beats, is_performed, quantise, read_beats
 from dlcourse.music.encoding import Encoded, Encoding
-from dlcourse.music.grid import to_steps
 from dlcourse.music.keys import estimate_key
-from dlcourse.music.melody import choose_melody
 from dlcourse.music.midi import MIDI_SUFFIXES, is_midi, read_midi
-from dlcourse.music.notes import PITCH, START, Song
+from dlcourse.music.notes import Song
+from dlcourse.music.signatures import melody_signatures
 from dlcourse.progress import progress_bar
 from dlcourse.splits import Split, check_no_leak, named_groups
 
@@ -25,7 +22,6 @@ TIMINGS = ("auto", "score", "performed")
 BEAT_FILE = "beat_midi.txt"  # POP909's annotation, beside the song
 _SECTIONS = ("intro", "verse", "pre chorus", "pre-chorus", "chorus", "post chorus", "bridge")
 _SECTIONS += ("hook", "solo", "interlude", "break", "refrain", "outro")
-_SIGNATURE_NOTES = 8  # shorter melodies are alike by chance
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +33,7 @@ class Entry:
         reason: Why it takes no part; empty for a file that does.
         timing: Where its 16th grid comes from: the score, annotated or estimated beats.
         sha1: Of what was read: the file, and its beats where these are annotated.
-        identity: What may not stand in two splits: title, content, melody.
+        identity: What may not stand in two splits: title, content, melody, stretches of it.
         group: The title that stands for everything it shares an identity with.
         also_in: Its copies in other splits, where these are a benchmark's own.
         stretched: At which other lengths it is trained on, or at which one it is this entry.
@@ -99,7 +95,8 @@ def read_corpus(
 def split_corpus(entries: Sequence[Entry], split: Split) -> list[Entry]:
     """The same entries, every kept one with its group and its split.
 
-    Files of one title, byte-identical files and files with the same melody are one group.
+    Files of one title, byte-identical files and files with the same melody, or the same long
+    stretch of it, are one group.
 
     Raises:
         InputError: Two files of one group stand in different splits.
@@ -129,7 +126,7 @@ def _read_entry(path: Path, file: str, encoding: Encoding, *, timing: str) -> En
         return Entry(file, title, reason=str(error))
     content, beats = path.read_bytes(), path.with_name(BEAT_FILE)
     digest = hashlib.sha1(content).hexdigest()
-    identity = (("title", title), ("content", digest), *_melody_signature(song))
+    identity = (("title", title), ("content", digest), *melody_signatures(song))
     if beats.is_file():
         digest = hashlib.sha1(content + beats.read_bytes()).hexdigest()
     reason = encoding.reason_to_drop(encoded)
@@ -150,16 +147,6 @@ def on_grid(song: Song, beat_file: Path, *, timing: str = "auto") -> tuple[Song,
         return song, "score"
     grid = read_beats(beat_file) if beat_file.is_file() else estimate_beats(song)
     return quantise(song, grid), grid.source
-
-
-def _melody_signature(song: Song) -> Iterable[Hashable]:
-    """The melody's intervals and the steps between its onsets, in any key; none if too short."""
-    notes = choose_melody(song)[0].notes
-    if len(notes) < _SIGNATURE_NOTES:
-        return ()
-    onsets = to_steps(notes[:, START], song.ticks_per_quarter)
-    moves = np.stack([np.diff(notes[:, PITCH]), np.diff(onsets)])
-    return (("melody", moves.tobytes()),)
 
 
 def write_ledger(entries: Sequence[Entry], path: str | Path) -> None:

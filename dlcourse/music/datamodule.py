@@ -28,6 +28,7 @@ from dlcourse.splits import SPLITS, TRAIN, Split
 log = logging.getLogger(__name__)
 
 EVERY, LAST = "every", "last"
+_MOST_ROLLS = 8192  # frames of all keys in a held-out batch: some hundred megabytes
 
 
 class SongData(CourseData):
@@ -160,9 +161,12 @@ class SongData(CourseData):
         return BatchPlan(len(song), self.batch_size, seed=self.seed, weights=weights)
 
     def held_out_size(self, split: str) -> tuple[int, int]:
-        """Whole songs, 64 a batch, or windows, 1024 a batch; an eighth of that of many keys."""
-        size = 1024 if self.supervise == LAST else 64
-        return len(self.items[split]), size // 8 if self.encoding.frame_shape else size
+        """Whole songs, 64 a batch, or windows, 1024; of many keys as many as fit into memory."""
+        size, steps = (1024, self.window) if self.supervise == LAST else (64, 0)
+        if self.encoding.frame_shape:
+            steps = steps or self.tables[split].longest
+            size = min(size, max(1, _MOST_ROLLS // steps))
+        return len(self.items[split]), size
 
     def fetch(self, split: str, items: np.ndarray) -> Batch:
         """Windows, or whole songs where they are held out and every step counts.

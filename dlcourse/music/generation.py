@@ -97,11 +97,17 @@ def song_primer(name: str, song: Song, frames: np.ndarray, encoding: Encoding) -
 def entry_primer(entry: Entry, encoding: Encoding) -> Primer:
     """A song of the corpus."""
     name = f"{Path(entry.file).stem} ({entry.split})"
-    if entry.song is None:  # a matrix: all that is known of its metre is how long a bar is
-        bar = int(entry.encoded.positions[0, STEPS_A_BAR])
-        metre = Metre(0, max(1, bar // encoding.steps_per_quarter), 4)
-        return Primer(name, entry.encoded.frames, metre)
+    if entry.song is None:
+        return Primer(name, entry.encoded.frames, entry_metre(entry, encoding))
     return song_primer(name, entry.song, entry.encoded.frames, encoding)
+
+
+def entry_metre(entry: Entry, encoding: Encoding) -> Metre:
+    """A song's first metre; of a matrix all that is known is how long a bar is."""
+    if entry.song is not None:
+        return entry.song.metres[0]
+    bar = int(entry.encoded.positions[0, STEPS_A_BAR])
+    return Metre(0, max(1, bar // encoding.steps_per_quarter), 4)
 
 
 def file_primer(path: str | Path, encoding: Encoding) -> Primer:

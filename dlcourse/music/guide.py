@@ -92,8 +92,7 @@ class Guide:
             return logits
         weights = self._weights
         if self.priors.within_frame:
-            chosen = self.encoding.next_states(self._before, drawing.frames())
-            weights = weights + self._within(chosen)
+            weights = weights + self._within(self._chosen(drawing))
         logits = logits + drawing.weigh(weights, self._before)
         if whole := drawing.whole():
             option, states = whole
@@ -107,6 +106,12 @@ class Guide:
                 "encoding=melody (or encoding.rests=true), or priors that only weigh, hard=false"
             )
         return logits
+
+    def _chosen(self, drawing: Drawing) -> np.ndarray:
+        """States (N, P) of this frame that are decided; none before a class, which decides all."""
+        if not self.encoding.frame_shape:
+            return self._moment.chosen
+        return self.encoding.next_states(self._before, drawing.frames())
 
     def _within(self, chosen: np.ndarray) -> np.ndarray:
         return self.priors.within_weights(replace(self._moment, chosen=chosen))

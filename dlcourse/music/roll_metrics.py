@@ -6,32 +6,19 @@ does not tell models apart. `results.json` has it, of the test split.
 Shape legend: M frames, D decisions, K options of a decision, P keys.
 """
 
-import torch
 from torch import Tensor
-from torchmetrics import Metric
 
+from dlcourse.metrics import MeanNLL
 from dlcourse.music.roll_history import gone_on
 
 
-class FrameNLL(Metric):
+class FrameNLL(MeanNLL):
     """Mean negative log-likelihood of a frame, in nats: the sum over its decisions."""
-
-    full_state_update = False
-    higher_is_better = False
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.add_state("nats", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("frames", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, probabilities: Tensor, targets: Tensor, frames: Tensor) -> None:
         """Add frames: (D, K), (D,), and their states (M, P)."""
         self.nats += _nats(probabilities, targets).sum()
         self.frames += len(frames)
-
-    def compute(self) -> Tensor:
-        """NaN when there was no frame."""
-        return (self.nats / self.frames).float()
 
 
 class ChangeNLL(FrameNLL):

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from dlcourse.music.corpus import Entry
 from dlcourse.music.encoding import Encoding
-from dlcourse.music.generation import NewSong
+from dlcourse.music.generation import NewSong, entry_metre
 from dlcourse.music.grid import to_steps
-from dlcourse.music.notes import COMMON_TIME, START, Song
+from dlcourse.music.notes import END, START, Song
 from dlcourse.music.scorecard import Reference, ScoreCard, score_batch
 from dlcourse.splits import TEST, TRAIN
 
@@ -49,14 +51,18 @@ def score_new_songs(
 
 
 def _up_to(song: Song, end: float) -> Song:
-    """What is new and what is given before it; not the given notes from a tick on."""
+    """What is new and what is given before it: nothing of what is given from a tick on."""
     if end >= song.end:
         return song
-    tracks = [replace(t, notes=t.notes[t.notes[:, START] < end]) for t in song.tracks]
+    tracks = []
+    for track in song.tracks:
+        notes = track.notes[track.notes[:, START] < end]
+        notes[:, END] = np.minimum(notes[:, END], end)
+        tracks.append(replace(track, notes=notes))
     return replace(song, end=int(end)).with_tracks(tuple(tracks))
 
 
 def _as_seen(entry: Entry, encoding: Encoding) -> Song:
     """A real song as the encoding has it: what is lost on the way is no fault of a new song."""
-    metre = COMMON_TIME if entry.song is None else entry.song.metres[0]
-    return encoding.decode(entry.encoded.frames, metre=metre, name=Path(entry.file).stem)
+    metre, name = entry_metre(entry, encoding), Path(entry.file).stem
+    return encoding.decode(entry.encoded.frames, metre=metre, name=name)

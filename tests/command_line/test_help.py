@@ -103,6 +103,17 @@ def test_a_named_group_is_told_in_full() -> None:
     assert max(map(len, full.splitlines())) <= 100
 
 
+def test_priors_are_told_by_what_is_wished_not_by_where_hydra_puts_them() -> None:
+    text = help_text(CONF, "generate", words=["--help", "prior"])
+    told = dict(re.findall(r"^prior=(\w+) +(.*)$", text, flags=re.MULTILINE))
+    assert list(told) == option_groups(CONF)["prior"]
+    for option, begins in told.items():
+        first, second = (CONF / "prior" / f"{option}.yaml").read_text().splitlines()[:2]
+        assert first.startswith("# @package prior")
+        assert second.startswith(f"# {begins}")
+    assert "@package" not in text
+
+
 def test_help_composes_nothing_and_leaves_nothing(tmp_path: Path) -> None:
     code = (
         "import sys; sys.argv = ['train.py', '-m', 'los=1', '--help'];"

@@ -122,6 +122,20 @@ def test_pooling_folds_is_scoring_their_songs_together() -> None:
     assert pooled([whole])["test"] == whole["test"]
 
 
+def test_what_the_folds_say_of_their_augmentation_is_said_once_and_in_order() -> None:
+    folds = [table(range(5)), table(range(5, 9)), table(range(9, 15)), table(range(15, 20))]
+    facts = [["transposed by -3 to 2", "stretched"], None, ["stretched"], ["off", "stretched"]]
+    for fold, own in zip(folds, facts, strict=True):
+        fold |= {} if own is None else {"augmentation": own}
+    together = pooled(folds)
+    assert together["augmentation"] == ["transposed by -3 to 2", "stretched", "off"]
+    text = as_markdown(together, title="folds")
+    assert text.endswith(" |\n\nAugmentation: transposed by -3 to 2; stretched; off.\n")
+    plain = pooled(folds[1:2])
+    assert "augmentation" not in plain
+    assert "Augmentation" not in as_markdown(plain, title="folds")
+
+
 def test_the_markdown_has_every_row_with_its_numbers() -> None:
     results = table(range(9))
     text = as_markdown(results, title="my run")

@@ -15,7 +15,6 @@ from dlcourse.music.melody import Melody
 from dlcourse.music.notes import COMMON_TIME
 from dlcourse.music.pianoroll import PianoRoll
 from dlcourse.music.roll_history import previous
-from dlcourse.music.scoring.scoring import ClassScoring, RollScoring, scoring_of
 from dlcourse.music.scoring.measures import MODEL
 from dlcourse.music.scoring.results import as_markdown, own_rival, pooled, results_table
 from dlcourse.music.scoring.results_row import results_row
@@ -34,6 +33,7 @@ from dlcourse.music.scoring.roll_scores import (
     score_rolls,
     sums,
 )
+from dlcourse.music.scoring.scoring import ClassScoring, RollScoring, scoring_of
 
 KINDS = {
     COPY_KEYS: "factorised",

@@ -1,5 +1,6 @@
 """What a prior is, what it may look at, and how several are one."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -94,8 +95,8 @@ class Priors:
         terms: By name, as `conf/prior` composes them, or in a sequence.
 
     Raises:
-        InputError: A hard term with a negative weight: what it forbids has no contrary. Options of
-            a term that is not there.
+        InputError: A weight that is no number. A hard term with a negative weight: what it
+            forbids has no contrary. Options of a term that is not there.
     """
 
     def __init__(self, terms: Mapping[str, Prior] | Sequence[Prior] = ()) -> None:
@@ -106,6 +107,8 @@ class Priors:
                     f"prior.{name}={term}: options of a prior that is not chosen; choose it as "
                     f"well, prior=[{name}], or drop them, ~prior.{name}"
                 )
+            if not isinstance(term.weight, (int, float)) or not math.isfinite(term.weight):
+                raise InputError(f"prior.{name}.weight={term.weight}: a finite number")
             if term.hard and term.weight < 0:
                 raise InputError(
                     f"prior.{name}.weight={term.weight}: a hard term forbids and cannot be turned "

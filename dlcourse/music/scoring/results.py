@@ -110,7 +110,10 @@ def results_table(
 
 
 def pooled(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """One table from several runs that tested different songs: the folds of a cross-validation."""
+    """One table from several runs that tested different songs: the folds of a cross-validation.
+
+    What any of the runs says of its augmentation, it says too.
+    """
     rows: dict[str, Files] = {}
     song_of: dict[str, str] = {}
     kinds: dict[str, str] = {}
@@ -128,7 +131,8 @@ def pooled(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         measures=measures_of(first),
         kinds=kinds,
     )
-    return table | {"pooled_runs": len(results)}
+    facts = dict.fromkeys(fact for result in results for fact in result.get("augmentation", []))
+    return table | {"pooled_runs": len(results)} | ({"augmentation": [*facts]} if facts else {})
 
 
 def own_rival(results: Mapping[str, Any], names: Sequence[str]) -> str:
@@ -161,6 +165,8 @@ def as_markdown(results: Mapping[str, Any], *, title: str) -> str:
         cells = [name, *([row["kind"]] if several else []), f"{row['nll']:.3f}"]
         cells += [_interval(row["nll_interval"]), "" if name == MODEL else _over_model(row)]
         lines.append(_line([*cells, *(cell(row) for cell in columns.values())]))
+    if facts := results.get("augmentation"):
+        lines += ["", f"Augmentation: {'; '.join(facts)}."]
     return "\n".join(lines) + "\n"
 
 
