@@ -1,22 +1,47 @@
-"""How a `SetSoftmax` frame is drawn."""
+"""Frames told in words, and how they are drawn."""
 
-from typing import TYPE_CHECKING
+from abc import abstractmethod
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from dlcourse.music.heads.roll_head import RollDrawing, key_weights
+from dlcourse.music.heads.roll_head import RollDrawing, RollHead, key_weights
 from dlcourse.music.roll_history import gone_on
 
-if TYPE_CHECKING:
-    from dlcourse.music.heads.set_softmax import SetSoftmax
+
+class WordHead(RollHead):
+    """A head whose decisions are words: V notes from the highest down, STOP, and that all goes on.
+
+    Attributes:
+        num_notes: V; note plane * P + key is that key in one of the states in which it sounds.
+        stop: The word that ends a frame.
+        goes_on: The word that is a frame by itself.
+    """
+
+    num_notes: int
+    stop: int
+    goes_on: int
+
+    @abstractmethod
+    def word_logits(
+        self, inputs: Tensor, context: Tensor, frame: Tensor, *, chosen: Tensor, last: Tensor
+    ) -> Tensor:
+        """Logits (D, V + 2) of the notes, STOP and GOES ON, -inf for what cannot be.
+
+        Args:
+            inputs: (M, I).
+            context: (M, C, P).
+            frame: (D,) which of the M each decision is about.
+            chosen: (D, P) the frame as far as it is decided.
+            last: (D,) the last key chosen, P for none.
+        """
 
 
 class NotesDown(RollDrawing):
     """Notes chosen one after the other, each below the last, until STOP; or nothing happens."""
 
-    def __init__(self, head: "SetSoftmax", inputs: Tensor, context: Tensor) -> None:
+    def __init__(self, head: WordHead, inputs: Tensor, context: Tensor) -> None:
         super().__init__(head, len(inputs))
         self.inputs, self.context, self.stop = inputs, context, head.stop
         self.goes_on = gone_on(context[:, 0]).numpy().astype(np.uint8)

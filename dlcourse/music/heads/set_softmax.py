@@ -8,15 +8,14 @@ from torch.nn import functional as F
 from dlcourse.errors import InputError
 from dlcourse.music.encoding import Encoding
 from dlcourse.music.heads.head import JOINT, Decisions, Drawing
-from dlcourse.music.heads.notes_down import NotesDown
-from dlcourse.music.heads.roll_head import RollHead
+from dlcourse.music.heads.notes_down import NotesDown, WordHead
 from dlcourse.music.notes import HELD, OFF
 from dlcourse.music.roll_history import gone_on
 
 MOST_COUNTED = 16  # notes already chosen, told apart up to here
 
 
-class SetSoftmax(RollHead):
+class SetSoftmax(WordHead):
     """p(frame) = p(GOES ON), or the product of p(next lower note | notes so far), last p(STOP).
 
     Most frames go on as they were, and one word says so. Any other is told by its notes: a note may
@@ -89,23 +88,9 @@ class SetSoftmax(RollHead):
         return Decisions(logits, targets, decided)
 
     def word_logits(
-        self,
-        inputs: Tensor,
-        context: Tensor,
-        frame: Tensor,
-        *,
-        chosen: Tensor,
-        last: Tensor,
+        self, inputs: Tensor, context: Tensor, frame: Tensor, *, chosen: Tensor, last: Tensor
     ) -> Tensor:
-        """Logits (D, V + 2) of the notes, STOP and GOES ON, -inf for what cannot be.
-
-        Args:
-            inputs: (M, I).
-            context: (M, C, P).
-            frame: (D,) which of the M each decision is about.
-            chosen: (D, P) the frame as far as it is decided.
-            last: (D,) the last key chosen, P for none.
-        """
+        """See `WordHead`."""
         sizes = [self.hidden, self.num_words, self.num_copy]
         own_hidden, own, copy = inputs.split(sizes, dim=1)
         planes = self.encoding.planes(chosen)  # (D, S - 1, P)
