@@ -78,9 +78,10 @@ def test_the_readme_shows_the_expected_numbers() -> None:
             assert f"{numbers['nll']:.3f}" in README
             continue
         cells = dict(zip(row.columns, row.cells[1:], strict=True))
-        for key, value in numbers.items():
+        told = {key: value for key, value in numbers.items() if key != "download"}
+        for key, value in told.items():
             assert float(cells[key].split()[0]) == value, (name, key)
-        assert {key for key, cell in cells.items() if cell != "-"} == numbers.keys()
+        assert {key for key, cell in cells.items() if cell != "-"} == told.keys()
 
 
 def test_the_cheap_ones_need_no_download() -> None:
@@ -125,10 +126,10 @@ def test_names_choose_experiments_once_and_an_unknown_one_lists_them() -> None:
 
 
 def test_rows_that_vary_a_named_experiment_are_run_too() -> None:
-    varied = command("experiment=music_melody encoding.lookback=[]")
-    assert varied in commands(["music_melody"], CONF, README)
+    varied = command("experiment=music_composed augment=transpose")
+    assert varied in commands(["music_composed"], CONF, README)
     assert varied in commands(["all"], CONF, README)
-    assert varied not in commands(["music_composed"], CONF, README)
+    assert varied not in commands(["music_melody"], CONF, README)
     cheap = commands(["cheap"], CONF, README)
     assert list(cheap) == [(f"experiment={name}",) for name in chosen(["cheap"], EXPECTED)]
 
@@ -143,7 +144,7 @@ def test_only_the_rows_of_what_was_run_are_replaced() -> None:
 
 def test_filling_a_table_with_what_it_says_leaves_the_readme_as_it_is() -> None:
     rows = table_rows(README)
-    assert len(rows) == 8, "both tables were found"
+    assert len(rows) == 15, "both tables were found"
     same = {row.command: dict(zip(row.columns, row.cells[1:], strict=True)) for row in rows}
     assert with_numbers(README, same) == README
 
