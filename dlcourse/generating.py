@@ -37,6 +37,9 @@ def generate(config: DictConfig) -> Path:
     from dlcourse.training import rebuild
 
     run = open_run(config.run)
+    for key in ("songs", "bars", "primer_steps", "candidates", "seed"):
+        if not isinstance(config[key], int):
+            raise InputError(f"{key}={config[key]}: a whole number")
     if config.songs < 1:
         raise InputError(f"songs={config.songs}: at least 1")
     torch.set_num_threads(config.threads)

@@ -121,6 +121,8 @@ def test_a_mistake_is_one_message_and_leaves_nothing(
         (["start=nothing", "sampler=lab2018"], "shorter than the window of 64"),
         (["start=nothing", "songs=0"], "songs=0: at least 1"),
         (["checkpoint=first"], "choose best or last"),
+        (["songs=many"], "songs=many: a whole number"),
+        (["prior=key", "prior.key.weight=much"], "prior.key.weight=much: a finite number"),
         (["infill=[3,2]"], r"has bars 1 to \d+; name the first and the last"),
         (["start=0", "infill=[1,1000]"], "infill=.*has bars 1 to"),
         (["start=nothing", "infill=[1,2]"], "has no bars to infill"),
