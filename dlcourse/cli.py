@@ -94,6 +94,8 @@ class Job:
         from hydra.types import RunMode
         from omegaconf.errors import MissingMandatoryValue
 
+        if os.getcwd() not in sys.path:  # own networks and maps; last, so that they hide nothing
+            sys.path.append(os.getcwd())
         try:
             return self.task(config)
         except (InputError, MissingMandatoryValue) as error:

@@ -96,7 +96,13 @@ def _explain_files(
     images = np.stack([read_image(name, size=run.config.data.size) for name in names])
     studies = [Study(str(name), Path(name), patient="") for name in names]
     finding = shown_finding(module.findings, config.finding)
-    seen = predict(module.net, studies, lambda part: images[part], findings=module.findings)
+    seen = predict(
+        module.net,
+        studies,
+        lambda part: images[part],
+        findings=module.findings,
+        cam=module.cam,
+    )
     threshold, origin = _threshold_of_run(run, finding)
     write_scores(seen, folder / "scores.csv", threshold=threshold)
     return write_failures(

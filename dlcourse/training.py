@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 
 from dlcourse.errors import InputError, Pruned
 from dlcourse.files import write_json
+from dlcourse.own_code import check_own_code
 from dlcourse.run_provenance import write_provenance
 from dlcourse.runs import DONE, FAILED, LAST, PRUNED, Run, open_run
 
@@ -141,6 +142,7 @@ def build(config: DictConfig) -> "tuple[CourseData, Task]":
     import torch
     from lightning.pytorch import seed_everything
 
+    check_own_code(config)
     _check_lab(config)
     if config.threads:
         torch.set_num_threads(config.threads)
@@ -159,6 +161,7 @@ def rebuild(run: Run, *, checkpoint: str) -> "Task":
     from dlcourse.runs import load_weights
 
     config = _without_start(run.config)
+    check_own_code(config)
     task: Task = make(config.task, loss=None, optimizer=None, scheduler=None)
     load_weights(task, run.checkpoint(checkpoint))
     return task.eval()

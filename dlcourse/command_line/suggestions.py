@@ -145,8 +145,8 @@ def _override(word: str, known: Known, *, several: bool) -> str | None:
     """What is wrong with a single override."""
     mark = next((mark for mark in ("++", "+", "~") if word.startswith(mark)), "")
     key, _, value = word.removeprefix(mark).partition("=")
-    if key.startswith(("hydra.", "hydra/")) or "@" in key:
-        return None  # Hydra's own words for these are good
+    if key.startswith(("hydra.", "hydra/")) or "@" in key or key.endswith("._target_"):
+        return None  # Hydra's own words for these are good, and code of one's own is told of later
     parsed = parsed_override(word)
     if parsed is None:
         quoted = quoted_override(key, value.strip("\"'"))
@@ -197,6 +197,8 @@ def _unknown(key: str, value: str, known: Known, *, delete: bool = False) -> str
     if parent and beside:
         of = f" of experiment={known.experiment}" if known.experiment else ""
         meant = f"{meant or ';'} {parent}{of} has {', '.join(beside)}"
+    elif parent in known.groups and not delete:  # net=student
+        meant = f"; {parent} has none here, +{key}={value} gives it one"
     return f"{key}: no such option{meant or '; --help lists them'}"
 
 

@@ -16,6 +16,7 @@ from dlcourse.music.datamodule import EVERY, LAST
 from dlcourse.music.encoding import Encoding
 from dlcourse.music.heads import Categorical, Decisions, Head
 from dlcourse.music.heads.head import CATEGORICAL
+from dlcourse.music.own_net import made_net
 from dlcourse.music.roll_metrics import FrameNLL
 from dlcourse.task import Task
 
@@ -25,7 +26,8 @@ class NotePredictor(Task):
 
     Args:
         encoding: What a frame is; it sizes the network.
-        net: Makes the network from the number of input features and of outputs.
+        net: Makes the network from the number of input features and of outputs; see `own_net`
+            for what one's own has to be.
         head: Makes a frame's distribution of the network's outputs; one class a frame when None.
         metrics: By name; see `metric_collection`.
         supervise: "every" step is a target, or only the "last", as in the lab.
@@ -47,7 +49,7 @@ class NotePredictor(Task):
         made = (head or Categorical)(encoding)
         _check(made, metrics or {}, task.get("loss"))
         super().__init__(
-            net=net(encoding.num_features, made.num_inputs),
+            net=made_net(net, encoding.num_features, made.num_inputs, supervise=supervise),
             metrics=metric_collection(metrics or {}, getattr(encoding, "num_classes", 0)),
             **task,
         )

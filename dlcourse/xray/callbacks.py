@@ -70,7 +70,13 @@ class CamPanel(Callback):
             return
         studies = [data.studies(VAL)[i] for i in self.items]
         images = data.images(VAL, np.array(self.items))
-        seen = predict(module.net, studies, lambda part: images[part], findings=module.findings)
+        seen = predict(
+            module.net,
+            studies,
+            lambda part: images[part],
+            findings=module.findings,
+            cam=module.cam,
+        )
         path = self.folder / "maps" / f"step-{trainer.global_step:06d}.png"
         draw_panel(_rows(seen, finding), path)
         show_images(trainer.loggers, "maps", [path], step=trainer.global_step)
@@ -191,5 +197,6 @@ def predict_split(module: PneumothoraxDetector, data: RadiographData, split: str
         lambda part: data.images(split, part),
         findings=module.findings,
         truths=data.truths[split],
+        cam=module.cam,
         progress=lambda starts: progress_bar(starts, f"looking at {split}"),
     )

@@ -17,26 +17,31 @@ Source: Zhou et al., Learning Deep Features for Discriminative Localization, CVP
 2018 lab 2, part 2.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+Cam = Callable[[Tensor, Tensor], Tensor]  # such as compute_cam
 
-def class_activation_maps(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
+
+def class_activation_maps(
+    model: nn.Module, images: Tensor, *, cam: Cam | None = None
+) -> tuple[Tensor, Tensor]:
     """Logits and maps of images, from one pass through the network, in evaluation mode.
 
     Args:
         images: (N, 1, H, W), as the model takes them.
+        cam: Makes the maps in place of `compute_cam`.
 
     Returns:
         Logits (N, C) and maps (N, C, h, w), with `maps.mean((-2, -1)) + bias == logits`.
     """
     with evaluating(model):
         features = model.forward_features(images)  # (N, K, h, w)
-        return model.forward_head(features), compute_cam(features, model.head.weight.T)
+        return model.forward_head(features), (cam or compute_cam)(features, model.head.weight.T)
 
 
 def extract_features_weights(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:

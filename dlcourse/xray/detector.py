@@ -15,6 +15,7 @@ from dlcourse.errors import InputError
 from dlcourse.metrics import metric_collection
 from dlcourse.task import Task
 from dlcourse.xray.gap_cnn import GapCNN
+from dlcourse.xray.own_maps import made_net, own_cam
 from dlcourse.xray.studies import FINDINGS
 
 PRESETS = ("flip", "light", "none", "strong")  # of conf/augment
@@ -29,6 +30,8 @@ class PneumothoraxDetector(Task):
     Args:
         net: Makes the network from the number of its outputs.
         findings: Names of `FINDINGS`.
+        cam: The dotted name of a function that makes the maps in place of `cam.compute_cam`; see
+            `own_maps`.
         augment: Applied to every training image (1, H, W) uint8 by itself; none when None.
         metrics: By name; a partial gets the number of findings.
     """
@@ -40,6 +43,7 @@ class PneumothoraxDetector(Task):
         *,
         net: Callable[[int], GapCNN],
         findings: Sequence[str],
+        cam: str | None = None,
         augment: Callable[[Tensor], Tensor] | None = None,
         metrics: Mapping[str, Metric | Callable[[int], Metric]] | None = None,
         **task: Any,
@@ -51,11 +55,12 @@ class PneumothoraxDetector(Task):
                 f"choose augment={', '.join(PRESETS[:-1])} or {PRESETS[-1]}"
             )
         super().__init__(
-            net=net(2 if len(findings) == 1 else len(findings)),
+            net=made_net(net, 2 if len(findings) == 1 else len(findings)),
             metrics=metric_collection(metrics or {}, len(findings)),
             **task,
         )
         self.findings, self.augment = findings, augment
+        self.cam = None if cam is None else own_cam(cam)
 
     def forward(self, images: Tensor) -> Tensor:
         """Log-odds (N, F) of the findings in images (N, 1, H, W), 0..255."""

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from dlcourse.errors import InputError
-from dlcourse.xray.cam import class_activation_maps, evidence
+from dlcourse.xray.cam import Cam, class_activation_maps, evidence
 from dlcourse.xray.detector import log_odds
 from dlcourse.xray.gap_cnn import GapCNN
 from dlcourse.xray.studies import PNEUMOTHORAX, Study
@@ -58,14 +58,15 @@ def predict(
     *,
     findings: tuple[str, ...],
     truths: np.ndarray | None = None,
+    cam: Cam | None = None,
     progress: Callable[[Iterable[int]], Iterable[int]] = lambda starts: starts,
 ) -> Predictions:
-    """Run images through the network, on the device where it is."""
+    """Run images through the network, on the device where it is; maps are `cam`'s, if given."""
     device = net.head.weight.device
     probabilities, cams = [], []
     for start in progress(range(0, len(studies), BATCH)):
         batch = torch.from_numpy(images(slice(start, start + BATCH)))[:, None].to(device)
-        logits, maps = class_activation_maps(net, batch)
+        logits, maps = class_activation_maps(net, batch, cam=cam)
         probabilities.append(log_odds(logits.double()).sigmoid().cpu().numpy())
         cams.append(maps.float().cpu().numpy())
     bias = net.head.bias.detach().float().cpu().numpy()
