@@ -19,6 +19,13 @@ settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.load_profile("fixed")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Processes are forked first: once autograd has threads, as after a backward pass of compiled
+    code, forks cannot train any more (https://github.com/pytorch/pytorch/wiki/Autograd-and-Fork).
+    """
+    items.sort(key=lambda item: item.path.name != "test_ddp.py")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> None:
     torch.set_num_threads(1)

@@ -1,31 +1,39 @@
 """The captured graphs: the lab's values at every node, and what is not a property of the inputs."""
 
+from functools import cache
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.export import ExportedProgram
 
 from dlcourse.basics.diagrams import CONSTANT, INPUT, OUTPUT, PARAMETER
 from dlcourse.basics.graphs import captured, diagram_of, node_values, short
 from dlcourse.basics.models import Expression, Perceptron
 
 NUMBERS = st.floats(-100, 100, width=32)
-PROGRAM = captured(Expression(), torch.tensor(2.0), torch.tensor(4.0))
+
+
+@cache
+def captured_expression() -> ExportedProgram:
+    """The captured expression; not made on import, for `tests/conftest.py` forks before it."""
+    return captured(Expression(), torch.tensor(2.0), torch.tensor(4.0))
 
 
 def test_the_expression_of_the_lab_is_18_and_so_is_its_captured_graph() -> None:
     inputs = torch.tensor(2.0), torch.tensor(4.0)
-    values = node_values(PROGRAM, *inputs)
+    values = node_values(captured_expression(), *inputs)
     assert {name: float(values[name]) for name in ("a", "b", "add", "sub", "mul")} == {
         "a": 2, "b": 4, "add": 6, "sub": 3, "mul": 18,
     }  # fmt: skip
-    assert float(values["output"][0]) == float(PROGRAM.module()(*inputs)) == 18
+    assert float(values["output"][0]) == float(captured_expression().module()(*inputs)) == 18
 
 
 @given(NUMBERS, NUMBERS)
 def test_a_graph_captured_at_one_place_holds_everywhere(a: float, b: float) -> None:
-    (value,) = node_values(PROGRAM, torch.tensor(a), torch.tensor(b))["output"]
+    (value,) = node_values(captured_expression(), torch.tensor(a), torch.tensor(b))["output"]
     assert float(value) == pytest.approx((a + b) * (b - 1), rel=1e-5, abs=1e-3)
 
 
@@ -51,8 +59,8 @@ def test_a_batch_is_every_input_by_itself() -> None:
 
 
 def test_the_diagram_has_inputs_weights_constants_and_the_arrows_of_the_formula() -> None:
-    values = node_values(PROGRAM, torch.tensor(2.0), torch.tensor(4.0))
-    diagram = diagram_of(PROGRAM, values)
+    values = node_values(captured_expression(), torch.tensor(2.0), torch.tensor(4.0))
+    diagram = diagram_of(captured_expression(), values)
     kinds = {box.lines[0]: box.kind for box in diagram.boxes}
     assert {name for name, kind in kinds.items() if kind == INPUT} == {"a", "b"}
     assert kinds["1"] == CONSTANT

@@ -169,7 +169,9 @@ def audited() -> Iterator[list[str]]:
 def test_reading_runs_and_opens_nothing_but_the_file(tmp_path: Path) -> None:
     path = write_rolls(tmp_path / "x.mat", SPLITS, do_compression=True)
     load_cells(path)  # imports scipy
-    sys.addaudithook(lambda event, _: EVENTS.append(event) if LISTENING[0] else None)
+    # It outlives this module: when the interpreter ends, globals are gone before it is.
+    heard, listening = EVENTS, LISTENING
+    sys.addaudithook(lambda event, _: heard.append(event) if listening[0] else None)
     with audited() as events:
         load_cells(path)
     assert events.count("open") == 1
