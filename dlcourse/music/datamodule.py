@@ -173,17 +173,17 @@ class SongData(CourseData):
 
         Returns:
             context (N, T, C, ...), positions (N, T, 3) and targets (N, T, ...), with `IGNORED`
-            where nothing is scored; song (N,) and key_range (N, 2) int64. In training `SHIFTS`
-            (N, 2) too, by how many semitones a window may be transposed, where it may.
+            where nothing is scored; song (N,) int64. In training `SHIFTS` (N, 2) too, by how many
+            semitones a window may be transposed, where it may.
         """
         chosen = self.items[split].index_select(0, torch.from_numpy(items))
         songs, starts, lengths = chosen.unbind(1)
         batch = self.tables[split].gather(starts, lengths)
         if self.supervise == LAST:
             batch["targets"][:, :-1] = IGNORED
-        batch |= {"song": songs, "key_range": self.tables[split].key_ranges[songs]}
+        batch["song"] = songs
         if split == TRAIN and self.augmented.semitones is not None:
-            batch[SHIFTS] = self._shifts(batch["key_range"])
+            batch[SHIFTS] = self._shifts(self.tables[split].key_ranges[songs])
         return batch
 
     def _shifts(self, key_ranges: Tensor) -> Tensor:

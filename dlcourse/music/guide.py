@@ -11,6 +11,7 @@ from dlcourse.errors import InputError
 from dlcourse.music.encoding import Encoding
 from dlcourse.music.grid import STEPS_A_BAR
 from dlcourse.music.heads import Drawing, Head
+from dlcourse.music.heads.head import CATEGORICAL
 from dlcourse.music.notes import OFF
 from dlcourse.music.priors.prior import Moment, Priors
 
@@ -42,6 +43,8 @@ class Guide:
     ) -> None:
         self.priors, self.head, self.encoding = priors, head, head.encoding
         self.frames, self.positions = frames, positions
+        # One class a frame and no wishes: the network's numbers are all there is to draw from.
+        self.is_plain = not priors and head.kind == CATEGORICAL
         if priors:
             self.states = np.zeros((*frames.shape[:2], self.encoding.num_keys), dtype=np.uint8)
             self.states[:, :given] = self.encoding.states(frames[:, :given])

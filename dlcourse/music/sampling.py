@@ -148,7 +148,7 @@ def sample(
             f"a primer of {given} steps is shorter than the window of {sampler.window} that "
             f"every draw runs through: take a longer primer or sampler=temperature"
         )
-    noise = [np.random.default_rng([seed, song]) for song in range(songs)]
+    noise = _uniforms(seed, songs, steps, head.max_decisions)
     frames = with_room(primers, steps)
     guide = Guide(priors, head, frames, positions=positions, given=given)
     state, first = None, 0
@@ -157,10 +157,19 @@ def sample(
             if sampler.window is not None:
                 state, first = None, step + 1 - sampler.window
             inputs, state = predict(frames, positions[:, : step + 1], first=first, state=state)
-            uniforms = np.stack([rng.random(head.max_decisions) for rng in noise])
-            frames[:, step] = _draw_frame(guide, inputs, step, sampler=sampler, uniforms=uniforms)
             first = step + 1
+            if guide.is_plain:
+                frames[:, step] = sampler.draw(inputs, noise[:, step - given, 0])
+                continue
+            uniforms = noise[:, step - given]
+            frames[:, step] = _draw_frame(guide, inputs, step, sampler=sampler, uniforms=uniforms)
     return frames
+
+
+def _uniforms(seed: int, songs: int, steps: int, most: int) -> np.ndarray:
+    """(N, S, most) in [0, 1); those of a song depend on the seed and on its number alone."""
+    each = [np.random.default_rng([seed, song]).random((steps, most)) for song in range(songs)]
+    return np.stack(each)
 
 
 def with_room(primers: np.ndarray, steps: int) -> np.ndarray:
