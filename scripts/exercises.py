@@ -13,6 +13,7 @@ from pathlib import Path
 
 from dlcourse.cli import run_script
 from dlcourse.exercises.grading import add_grade, grade_command
+from dlcourse.exercises.student_process import SECONDS
 
 
 def main() -> int:
@@ -26,7 +27,8 @@ def main() -> int:
     check = commands.add_parser("check", help="check a folder's functions")
     check.add_argument("folder", type=Path)
     check.add_argument("--only", nargs="+", default=(), metavar="name", help="these exercises")
-    check.add_argument("--seconds", type=float, default=20, help="for each; default: 20")
+    seconds = "for each; default: %(default)g"
+    check.add_argument("--seconds", type=float, default=SECONDS, help=seconds)
     check.set_defaults(run=_check)
     add_grade(commands).set_defaults(run=_grade)
     options = parser.parse_args()

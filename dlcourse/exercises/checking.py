@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +15,8 @@ import dlcourse
 from dlcourse.errors import InputError
 from dlcourse.exercises.catalogue import files
 from dlcourse.exercises.exercise import Exercise, Finding
-from dlcourse.exercises.student_process import CRASHED, NOT_BEGUN, RIGHT, WRONG
+from dlcourse.exercises.sessions import end_session
+from dlcourse.exercises.student_process import CRASHED, NOT_BEGUN, RIGHT, SECONDS, WRONG
 
 TOO_SLOW, TOO_MUCH_OUTPUT = "too slow", "too much output"
 STATES = (RIGHT, WRONG, NOT_BEGUN, CRASHED, TOO_SLOW, TOO_MUCH_OUTPUT)
@@ -43,7 +43,7 @@ class Outcome:
 
 
 def check_folder(
-    folder: str | Path, *, only: Collection[str] = (), seconds: float = 20
+    folder: str | Path, *, only: Collection[str] = (), seconds: float = SECONDS
 ) -> list[Outcome]:
     """Judge the functions of a student's folder, in the order of the labs.
 
@@ -112,7 +112,7 @@ class _Watch:
         try:
             ended = self._listen(read)
         finally:
-            self._end()
+            end_session(self.child)
             os.close(read)
         if ended is not None:
             self._add(*ended)
@@ -192,13 +192,6 @@ class _Watch:
             return f"{self._where} closed the files that Python had open."
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
         return f"{self._where} ended Python itself ({how}): os._exit, or too much memory?"
-
-    def _end(self) -> None:
-        """Also of what the student's code has started."""
-        with suppress(ProcessLookupError, PermissionError):  # it has ended; macOS says the latter
-            os.killpg(self.child.pid, signal.SIGKILL)
-        self.child.wait()
-        self.child.stdout.close()
 
 
 def _environment() -> dict[str, str]:

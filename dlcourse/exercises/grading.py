@@ -27,14 +27,14 @@ from typing import Any
 
 from dlcourse.errors import InputError
 from dlcourse.exercises.grading_process import NotGraded, check_apart
+from dlcourse.exercises.student_process import NOT_BEGUN, RIGHT, SECONDS
 from dlcourse.exercises.submissions import Submission, printable, read_submission
 from dlcourse.files import write_json, write_text
 from dlcourse.progress import progress_bar
 
 log = logging.getLogger(__name__)
 
-RIGHT, NOT_BEGUN, NOT_GRADED = "right", "not begun", "not graded"
-SECONDS = 20.0  # for an exercise
+NOT_GRADED = "not graded"
 # Of a submission and the seconds for an exercise: records of outcomes.
 Check = Callable[..., list[dict[str, Any]]]
 

@@ -4,17 +4,16 @@ import json
 import logging
 import os
 import selectors
-import signal
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from dlcourse.exercises import grading_child
+from dlcourse.exercises.sessions import end_session
 from dlcourse.exercises.submissions import Submission
 
 log = logging.getLogger(__name__)
@@ -64,10 +63,7 @@ def _answer(folder: Path, *, seconds: float, limit: float) -> bytes:
     try:
         return _read(child.stdout, until=time.monotonic() + limit)
     finally:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(child.pid, signal.SIGKILL)  # whatever is left of its session
-        child.wait()
-        child.stdout.close()
+        end_session(child)
 
 
 def _environment(folder: Path) -> dict[str, str]:

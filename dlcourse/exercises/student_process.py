@@ -18,6 +18,7 @@ from typing import Any
 from dlcourse.exercises.exercise import Exercise, Finding
 
 RIGHT, WRONG, NOT_BEGUN, CRASHED = "right", "wrong", "not begun", "crashed"
+SECONDS = 20.0  # for an exercise, unless another limit is asked for
 MEMORY = 4 << 30  # bytes beyond what torch itself takes
 FILE_SIZE = 64 << 20  # bytes
 

@@ -9,7 +9,7 @@ from dlcourse.errors import InputError
 from dlcourse.music.guide import NO_PRIORS, Guide
 from dlcourse.music.heads import Head
 from dlcourse.music.priors.prior import Priors
-from dlcourse.music.sampling import Predict, one_blas_thread
+from dlcourse.music.sampling import Predict, one_blas_thread, with_room
 
 
 class BeamSearch:
@@ -45,8 +45,7 @@ class BeamSearch:
         songs, given = primers.shape[:2]
         total = positions.shape[1]
         rows = np.arange(songs).repeat(self.width)  # the beams of a song lie together
-        frames = np.zeros((len(rows), total, *primers.shape[2:]), dtype=primers.dtype)
-        frames[:, :given] = primers[rows]
+        frames = with_room(primers[rows], total - given)
         guide = Guide(priors, head, frames, positions=positions[rows], given=given)
         # All beams of a song begin alike: one of them is enough.
         score = np.full((songs, self.width), -np.inf)

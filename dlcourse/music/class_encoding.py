@@ -91,15 +91,10 @@ class ClassEncoding(Encoding):
         """K: a one-hot vector."""
         return self.num_classes
 
-    def frame_features(self, context: Tensor) -> Tensor:
-        """One-hot vectors (N, T, C * K)."""
-        hot, value = self._hot_frames(context)
-        zeros = value.new_zeros(*context.shape[:-1], self.num_lags * self.num_classes)
-        return zeros.scatter_(-1, hot, value)
-
     def features(self, context: Tensor, positions: Tensor, matches: Tensor | None = None) -> Tensor:
-        """See `Encoding`; frames and positions are written in one go."""
-        hot, value = self._hot_frames(context)
+        """See `Encoding`; one-hot vectors of frames and positions, written in one go."""
+        first = self.num_classes * torch.arange(context.shape[-1], device=context.device)
+        hot, value = context.clamp(min=0) + first, (context != NO_CLASS).float()  # int64 by `first`
         if self.beat:
             first = self.num_lags * self.num_classes
             bar = steps_in_bar(self.steps_per_quarter)
@@ -111,11 +106,6 @@ class ClassEncoding(Encoding):
         size = self.num_features - self.num_matches
         features = value.new_zeros(*context.shape[:-1], size).scatter_(-1, hot, value)
         return torch.cat([features, matches], dim=-1) if self.match else features
-
-    def _hot_frames(self, context: Tensor) -> tuple[Tensor, Tensor]:
-        """Which features (N, T, C) int64 stand for frames, and their values: 0 for no frame."""
-        first = self.num_classes * torch.arange(context.shape[-1], device=context.device)
-        return context.clamp(min=0) + first, (context != NO_CLASS).float()
 
     def hot(self, frames: np.ndarray, positions: np.ndarray, step: int) -> np.ndarray:
         """Which features of one step are 1: what `features` says, as indices, for drawing.

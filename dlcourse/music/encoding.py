@@ -20,8 +20,6 @@ from torch import Tensor
 from dlcourse.errors import InputError
 from dlcourse.music.foretelling import ALIKE_OVER, NUM_MATCHES, foretold
 from dlcourse.music.grid import (
-    STEP_IN_BAR,
-    STEP_IN_BEAT,
     STEPS_A_BAR,
     steps_in_bar,
     steps_in_beat,
@@ -121,10 +119,6 @@ class Encoding(ABC):
     def key_range(self, frames: np.ndarray) -> tuple[int, int]:
         """The lowest and the highest key in frames (T, ...); (P, -1) where there is none."""
 
-    @abstractmethod
-    def frame_features(self, context: Tensor) -> Tensor:
-        """Earlier frames (N, T, C, ...) as numbers (N, T, C * features of a frame) float32."""
-
     @property
     @abstractmethod
     def features_a_frame(self) -> int:
@@ -157,7 +151,7 @@ class Encoding(ABC):
     @property
     def num_features(self) -> int:
         """F, the length of the network's input vector at one step."""
-        return self.num_lags * self.features_a_frame + sum(self._beat_sizes) + self.num_matches
+        return self.num_lags * self.features_a_frame + sum(self.beat_sizes) + self.num_matches
 
     @property
     def num_matches(self) -> int:
@@ -165,7 +159,7 @@ class Encoding(ABC):
         return len(self.lookback) * NUM_MATCHES if self.match else 0
 
     @property
-    def _beat_sizes(self) -> tuple[int, ...]:
+    def beat_sizes(self) -> tuple[int, ...]:
         """Of the one-hot vectors of the position."""
         per_quarter = self.steps_per_quarter
         return (steps_in_bar(per_quarter), steps_in_beat(per_quarter)) if self.beat else ()
@@ -224,6 +218,7 @@ class Encoding(ABC):
         """How alike frames (..., *frame_shape) are (...), in [0, 1]; 1 where they are equal."""
         return (frames == others).float()
 
+    @abstractmethod
     def features(self, context: Tensor, positions: Tensor, matches: Tensor | None = None) -> Tensor:
         """The network's input: earlier frames and where the frame to predict stands.
 
@@ -235,10 +230,3 @@ class Encoding(ABC):
         Returns:
             (N, T, F) float32.
         """
-        parts = [self.frame_features(context)]
-        for column, size in zip((STEP_IN_BAR, STEP_IN_BEAT), self._beat_sizes, strict=False):
-            hot = parts[0].new_zeros(*context.shape[:2], size)
-            parts.append(hot.scatter_(-1, positions[..., column, None].long(), 1.0))
-        if self.match:
-            parts.append(matches)
-        return torch.cat(parts, dim=-1)

@@ -6,6 +6,7 @@ Shape legend: N songs drawn together, T steps, P keys, B decisions taken togethe
 from dataclasses import replace
 
 import numpy as np
+import torch
 
 from dlcourse.errors import InputError
 from dlcourse.music.encoding import Encoding
@@ -144,10 +145,6 @@ class Guide:
 def earlier_frames(
     encoding: Encoding, frames: np.ndarray, positions: np.ndarray, *, step: int
 ) -> np.ndarray:
-    """The frames (N, C, ...) that a head is shown at a step; as `Encoding.context`."""
-    bar = positions[:, step, STEPS_A_BAR]
-    back = np.stack([np.ones_like(bar), *(bars * bar for bars in encoding.lookback)], axis=1)
-    index = step - back  # (N, C)
-    found = frames[np.arange(len(frames))[:, None], np.maximum(index, 0)]
-    found[index < 0] = encoding.nothing
-    return found
+    """The frames (N, C, ...) that a head is shown at a step: `Encoding.context`, for arrays."""
+    known = torch.from_numpy(positions[:, : step + 1])
+    return encoding.context(torch.from_numpy(frames), known, first=step)[:, 0].numpy()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dlcourse.errors import InputError
 from dlcourse.music.encoding import Encoded, Encoding
-from dlcourse.music.grid import song_on_grid, song_positions, to_steps
+from dlcourse.music.grid import STEP_IN_BAR, STEP_IN_BEAT, song_on_grid, song_positions, to_steps
 from dlcourse.music.note_account import NoteAccount
 from dlcourse.music.notes import (
     COMMON_TIME,
@@ -204,9 +204,13 @@ class PianoRoll(Encoding):
         """P zeros and ones of what sounds, and P of what is struck where the encoding says so."""
         return self.num_keys * (self.num_states - 1)
 
-    def frame_features(self, context: Tensor) -> Tensor:
-        """(N, T, C * (S - 1) * P): what sounds, then what is struck, of one frame after another."""
-        return self.planes(context).flatten(-3)
+    def features(self, context: Tensor, positions: Tensor, matches: Tensor | None = None) -> Tensor:
+        """See `Encoding`; of one frame after another what sounds, then what is struck."""
+        parts = [self.planes(context).flatten(-3)]
+        for column, size in zip((STEP_IN_BAR, STEP_IN_BEAT), self.beat_sizes, strict=False):
+            hot = parts[0].new_zeros(*context.shape[:2], size)
+            parts.append(hot.scatter_(-1, positions[..., column, None].long(), 1.0))
+        return torch.cat([*parts, matches] if self.match else parts, dim=-1)
 
     def planes(self, frames: Tensor) -> Tensor:
         """(..., P) -> (..., S - 1, P) float32 zeros and ones: what sounds, what is struck."""

@@ -8,6 +8,7 @@ Shape legend: L frames of all songs, N windows, T steps, C earlier frames, P key
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -28,7 +29,6 @@ class SongTable(ABC):
         lengths: Of the songs, in frames.
         offsets: Where each begins.
         targets: (L, ...) frames.
-        key_ranges: (songs, 2): the lowest and the highest key of each.
     """
 
     def __init__(self, entries: Sequence[Entry], encoding: Encoding) -> None:
@@ -38,11 +38,23 @@ class SongTable(ABC):
         self.lengths = np.array([len(frames) for frames in self.frames], dtype=np.int64)
         self.offsets = np.cumsum(self.lengths) - self.lengths
         self.targets = torch.cat(self.frames)
-        self.key_ranges = torch.tensor([encoding.key_range(e.encoded.frames) for e in entries])
+
+    @cached_property
+    def key_ranges(self) -> Tensor:
+        """(songs, 2): the lowest and the highest key of each."""
+        return torch.tensor([self.encoding.key_range(e.encoded.frames) for e in self.entries])
+
+    @cached_property
+    def _matches(self) -> Tensor:
         songs = zip(self.frames, self.positions, strict=True)
-        matches = [encoding.matches(f[None], p[None])[0] for f, p in songs]
-        # A window may reach beyond the last song, where nothing is scored.
-        self._matches = torch.cat([*matches, matches[-1][-1:].expand(self.longest, -1)])
+        return self.padded([self.encoding.matches(f[None], p[None])[0] for f, p in songs])
+
+    def padded(self, songs: Sequence[Tensor]) -> Tensor:
+        """Rows (T, X) of every song end to end, and the last again for windows that reach beyond.
+
+        Nothing is scored there.
+        """
+        return torch.cat([*songs, songs[-1][-1:].expand(self.longest, -1)])
 
     @property
     def longest(self) -> int:
@@ -77,9 +89,7 @@ class ClassTable(SongTable):
         ]
         scored = torch.where(self.targets == NO_CLASS, IGNORED, self.targets)
         rows = torch.cat([torch.cat(context), torch.cat(self.positions), scored[:, None]], dim=1)
-        # A window may reach beyond the last song, where nothing is scored.
-        beyond = rows[-1:].expand(self.longest, -1)
-        self._rows = torch.cat([rows, beyond]).short()  # (L + longest, C + 3 + 1)
+        self._rows = self.padded([rows]).short()  # (L + longest, C + 3 + 1)
 
     def windows(self, starts: Tensor, lengths: Tensor) -> Batch:
         """See `SongTable`."""
@@ -110,8 +120,7 @@ class RollTable(SongTable):
             steps = encoding.context_steps(positions)  # (T, C)
             context.append(torch.where(steps < 0, size, steps + offset))
         self._context = torch.cat([*context, torch.full((longest, encoding.num_lags), size)])
-        beyond = self.positions[-1][-1:].expand(longest, -1)
-        self._positions = torch.cat([*self.positions, beyond])
+        self._positions = self.padded(self.positions)
 
     def windows(self, starts: Tensor, lengths: Tensor) -> Batch:
         """See `SongTable`; int8 but for the positions, which are int64."""

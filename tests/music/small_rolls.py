@@ -5,6 +5,7 @@ from itertools import product
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -23,6 +24,9 @@ HEADS = {
     "nade": partial(NADE, hidden=5, reach=1),
     "set_softmax": partial(SetSoftmax, hidden=6, dropout=0.0, reach=1),
 }
+EVERY_HEAD = pytest.mark.parametrize("name", HEADS)
+KINDS = [(4, False, False), (4, False, True), (3, True, False), (3, True, True)]
+EVERY_KIND = pytest.mark.parametrize(("keys", "onsets", "copy"), KINDS)
 WALTZ = Metre(0, 3, 8)  # bars of six steps
 
 
@@ -169,3 +173,9 @@ def song_nats(model: NotePredictor, frames: Tensor) -> Tensor:
     context = model.encoding.context(frames, at)
     flat = (x.flatten(0, 1) for x in (inputs, frames, context))
     return model.head.decisions(*flat).nats().view(songs, steps).sum(1)
+
+
+def made(name: str, keys: int, *, onsets: bool, copy: bool, lookback: tuple[int, ...] = ()) -> Head:
+    """A head of some kind on a keyboard, with random weights."""
+    encoding = keyboard(keys, onsets=onsets, lookback=lookback)
+    return shaken(HEADS[name](encoding, copy=copy))

@@ -3,23 +3,14 @@
 import pytest
 import torch
 
-from dlcourse.music.heads import Head
 from tests.music.small_rolls import (
+    EVERY_HEAD,
     HEADS,
     keyboard,
+    made,
     random_context,
     random_frames,
-    shaken,
 )
-
-EVERY_HEAD = pytest.mark.parametrize("name", HEADS)
-KINDS = [(4, False, False), (4, False, True), (3, True, False), (3, True, True)]
-EVERY_KIND = pytest.mark.parametrize(("keys", "onsets", "copy"), KINDS)
-
-
-def made(name: str, keys: int, *, onsets: bool, copy: bool, lookback: tuple[int, ...] = ()) -> Head:
-    encoding = keyboard(keys, onsets=onsets, lookback=lookback)
-    return shaken(HEADS[name](encoding, copy=copy))
 
 
 @EVERY_HEAD

@@ -12,26 +12,19 @@ from dlcourse.music.melody import Melody
 from dlcourse.music.notes import HELD, STRUCK
 from dlcourse.music.sampling import Sampler
 from tests.music.small_rolls import (
+    EVERY_HEAD,
+    EVERY_KIND,
     HEADS,
     all_frames,
     can_be,
     keyboard,
     log_p,
+    made,
     options_of,
     random_context,
     random_frames,
     random_inputs,
-    shaken,
 )
-
-EVERY_HEAD = pytest.mark.parametrize("name", HEADS)
-KINDS = [(4, False, False), (4, False, True), (3, True, False), (3, True, True)]
-EVERY_KIND = pytest.mark.parametrize(("keys", "onsets", "copy"), KINDS)
-
-
-def made(name: str, keys: int, *, onsets: bool, copy: bool, lookback: tuple[int, ...] = ()) -> Head:
-    encoding = keyboard(keys, onsets=onsets, lookback=lookback)
-    return shaken(HEADS[name](encoding, copy=copy))
 
 
 @EVERY_HEAD

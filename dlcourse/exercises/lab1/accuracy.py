@@ -26,11 +26,9 @@ def note_accuracy(logits: Tensor, targets: Tensor) -> float:
 
 SOLUTION = """
 def note_accuracy(logits: Tensor, targets: Tensor) -> float:
-    from dlcourse.metrics import Accuracy
+    from dlcourse.exercises.lab1.accuracy import reference
 
-    accuracy = Accuracy(num_classes=logits.shape[-1], average="micro")
-    accuracy.update(logits.softmax(-1), targets)
-    return float(accuracy.compute())
+    return reference(logits, targets)
 """
 
 

@@ -34,16 +34,9 @@ def transpose(inputs: Tensor, targets: Tensor, semitones: int) -> tuple[Tensor, 
 
 SOLUTION = """
 def transpose(inputs: Tensor, targets: Tensor, semitones: int) -> tuple[Tensor, Tensor]:
-    from dlcourse.music.augmentation.transposition import shift_ranges
-    from dlcourse.music.lab2018 import Lab2018
-    from dlcourse.music.notes import NUM_KEYS
+    from dlcourse.exercises.lab1.transposition import reference
 
-    encoding = Lab2018()
-    notes = torch.cat([inputs, targets[:, None]], dim=1)
-    key_ranges = torch.tensor([encoding.key_range(row) for row in notes.numpy()])
-    wished = (min(semitones, 0), max(semitones, 0))
-    ranges = shift_ranges(key_ranges, NUM_KEYS, semitones=wished)
-    moved = encoding.transpose(notes, ranges[:, 1] if semitones > 0 else ranges[:, 0])
+    moved = reference(inputs, targets, semitones)
     return moved[:, :-1], moved[:, -1]
 """
 
