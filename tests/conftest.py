@@ -11,6 +11,11 @@ from hypothesis import settings
 from dlcourse.music.midi import write_midi
 from dlcourse.music.notes import Song, Track, note_array
 
+# Hooks and a fixture, which pytest finds by their names.
+from tests.reliability import pytest_addoption, pytest_terminal_summary, trials
+
+__all__ = ["pytest_addoption", "pytest_terminal_summary", "trials"]
+
 DATA = Path(__file__).resolve().parents[2] / "shared/data"
 MakeCorpus = Callable[..., Path]
 
@@ -24,6 +29,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     code, forks cannot train any more (https://github.com/pytorch/pytorch/wiki/Autograd-and-Fork).
     """
     items.sort(key=lambda item: item.path.name != "test_ddp.py")
+    for item in items:
+        if item.path.parent.name == "trust":
+            item.add_marker("trust")
 
 
 @pytest.fixture(autouse=True, scope="session")
