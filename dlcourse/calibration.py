@@ -4,6 +4,7 @@ Sources: Brier, Verification of forecasts, 1950; Guo et al., On calibration of m
 networks, ICML 2017 (the expected calibration error).
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -30,9 +31,12 @@ class Reliability:
 
     @property
     def ece(self) -> float:
-        """Expected calibration error: mean distance of what is predicted from what is seen."""
-        gaps = np.abs(self.mean - self.observed)
-        return float((self.counts * gaps).sum() / self.counts.sum())
+        """Expected calibration error: mean distance of what is predicted from what is seen.
+
+        NaN of no prediction.
+        """
+        gaps, total = np.abs(self.mean - self.observed), self.counts.sum()
+        return float((self.counts * gaps).sum() / total) if total else math.nan
 
 
 def reliability(
@@ -45,13 +49,13 @@ def reliability(
     """Sort predictions into bins by their probability.
 
     Args:
-        y_true: (N,) 1 or True for what came true; at least one.
+        y_true: (N,) 1 or True for what came true.
         probabilities: (N,) in 0..1.
         bins: How many at most; equal probabilities always stand in the same bin.
         kind: Bins of as many predictions each, which suits rare events; or [0, .1], (.1, .2], ...
     """
     truths, predicted = np.asarray(y_true, float), np.asarray(probabilities, float)
-    if kind == "equal mass":
+    if kind == "equal mass" and len(predicted):
         edges = np.quantile(predicted, np.linspace(0, 1, bins + 1))
     else:
         edges = np.linspace(0, 1, bins + 1)
@@ -66,5 +70,9 @@ def reliability(
 
 
 def brier(y_true: np.ndarray, probabilities: np.ndarray) -> float:
-    """Brier score: mean squared distance of the probability from what is true; 0 is best."""
-    return float(np.mean((np.asarray(probabilities, float) - np.asarray(y_true, float)) ** 2))
+    """Brier score: mean squared distance of the probability from what is true; 0 is best.
+
+    NaN of no prediction.
+    """
+    squares = (np.asarray(probabilities, float) - np.asarray(y_true, float)) ** 2
+    return float(squares.mean()) if len(squares) else math.nan

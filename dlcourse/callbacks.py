@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks.progress.progress_bar import ProgressBar
 from tqdm import tqdm
 
 from dlcourse.curves import draw_curves
-from dlcourse.errors import InputError
+from dlcourse.divergence import all_finite, diverged
 from dlcourse.metrics_file import METRICS_FILE, read_metrics
 from dlcourse.progress import watched
 from dlcourse.ranks import mean_over_ranks
@@ -28,7 +28,9 @@ class IntervalMeans(Callback):
     """Logs the means of what `training_step` returns, every so many steps.
 
     `self.log` costs 0.4 ms a value and step whatever `log_every_n_steps` says; this costs one
-    addition. A mean that is not finite stops the run.
+    addition. A loss that is not finite stops the run at the end of the interval, or before a
+    validation, and is told by its step and batch: the losses are kept where they were computed,
+    and looked at then.
 
     Args:
         every: Optimizer steps between two log entries.
@@ -38,6 +40,7 @@ class IntervalMeans(Callback):
         self.every = every
         self.sums: dict[str, torch.Tensor] = {}
         self.steps = 0
+        self.losses: list[torch.Tensor] = []  # of this process's steps in the interval
 
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -46,27 +49,47 @@ class IntervalMeans(Callback):
         for name, value in outputs.items():
             self.sums[name] = self.sums.get(name, 0.0) + value.detach()
         self.steps += 1
+        self.losses.append(outputs["loss"].detach())
         if trainer.global_step % self.every == 0:
-            self._log(trainer)
+            self._log(trainer, module)
+
+    def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Nothing is measured, or saved afterwards, of a network that is no more."""
+        self._check(trainer, module)
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Log the last, shorter interval."""
-        self._log(trainer)
+        self._log(trainer, module)
 
-    def _log(self, trainer: Trainer) -> None:
+    def _log(self, trainer: Trainer, module: LightningModule) -> None:
         if not self.steps:
             return
         means = {f"train/{k}": float(s) / self.steps for k, s in self._over_ranks().items()}
-        first, self.sums, self.steps = trainer.global_step - self.steps + 1, {}, 0
         if not math.isfinite(means["train/loss"]):
-            raise InputError(
-                f"the loss is {means['train/loss']} between steps {first} and "
-                f"{trainer.global_step}: try a lower learning rate; checkpoints/last.ckpt of the "
-                f"run folder is from before"
-            )
+            self._check(trainer, module)
+        self.sums, self.steps, self.losses = {}, 0, []
         rate = trainer.optimizers[0].param_groups[0]["lr"]
         for logger in trainer.loggers:
             logger.log_metrics(means | {"train/rate": rate}, trainer.global_step)
+
+    def _check(self, trainer: Trainer, module: LightningModule) -> None:
+        """Stop where a loss of the interval is not finite, or a weight after its last step."""
+        losses = mean_over_ranks(torch.stack(self.losses)) if self.losses else torch.zeros(0)
+        bad = (~losses.isfinite()).nonzero()[:, 0].tolist()
+        if not bad and all_finite(module.parameters()):
+            return
+        step = trainer.global_step - (len(losses) - 1 - bad[0] if bad else 0)
+        what = f"the weights are not finite after step {step}, by the gradient of its batch"
+        if bad:
+            what = (
+                f"the loss is {float(losses[bad[0]])} at step {step}, by its own batch or by the "
+                f"gradient of the one before"
+            )
+            log.warning("batch of step %d: %s", step - 1, ", ".join(_batch(trainer, step - 1)))
+        names = _batch(trainer, step)
+        log.warning("batch of step %d: %s", step, ", ".join(names))
+        saved = trainer.checkpoint_callback
+        raise diverged(what, names, checkpoints=getattr(saved, "dirpath", None))
 
     def state_dict(self) -> dict[str, Any]:
         """The interval under way, so that a resumed run logs the same means.
@@ -81,6 +104,14 @@ class IntervalMeans(Callback):
 
     def _over_ranks(self) -> dict[str, torch.Tensor]:
         return {name: mean_over_ranks(total) for name, total in self.sums.items()}
+
+
+def _batch(trainer: Trainer, step: int) -> list[str]:
+    """Names of what was learnt from in a step, counted from 1."""
+    data = trainer.datamodule
+    if data is None or step < 1:
+        return []
+    return trainer.lightning_module.item_names(data, data.batch_plan().indices(step - 1))
 
 
 class StepBar(ProgressBar):

@@ -3,17 +3,24 @@
 Nothing here imports torch, so that `--help` and `--cfg job` answer at once.
 """
 
+import logging
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dlcourse.errors import InputError, Stop
+from dlcourse.files import disk_refusal
+from dlcourse.signals import Signalled, stopped_by_signals
+from dlcourse.terminal import keep_logs_printable, printable
 
+_LINES = "\n\t"
 Task = Callable[[Any], Any]
+AGAIN = "stopped; the same command does it again"
 
 
 def conf_path() -> str:
@@ -24,9 +31,7 @@ def conf_path() -> str:
 def run_app(task: Task, *, config_name: str) -> None:
     """Run `task` on the config that Hydra composes from the command line.
 
-    An `InputError`, and Hydra's own complaint about an option, is printed as one message with exit
-    status 2; a run that was interrupted says how to go on and exits with 128 + signal. Every other
-    exception keeps its traceback.
+    Hydra's own complaint about an option is an `InputError`, too; see `run_script`.
     """
     if {"--help", "-h"} & set(sys.argv[1:]):
         from dlcourse.command_line.help import help_text
@@ -53,29 +58,44 @@ def run_app(task: Task, *, config_name: str) -> None:
             raise InputError(_message(error, config_name)) from error
 
     sweep = any(word in ("-m", "--multirun") or word[:6] == "sweep=" for word in sys.argv)
-    run_script(main, stopped=f"stopped{'; the same command goes on' if sweep else ''}")
+    run_script(main, stopped="stopped; the same command goes on" if sweep else AGAIN)
 
 
-def run_script(main: Callable[[], int | None], *, stopped: str = "stopped") -> None:
+def run_script(main: Callable[[], int | None], *, stopped: str = AGAIN) -> None:
     """Run a script to its exit status: 2 and one message for what a user can mend.
+
+    What is interrupted says how to go on and exits with 128 + signal. A full or read-only disk is
+    a message, too. Every other exception keeps its traceback.
 
     Args:
         main: Returns the exit status, or None to go on after it.
-        stopped: What Ctrl-C is answered with.
+        stopped: What Ctrl-C and SIGTERM are answered with where the script itself has no answer.
     """
+    keep_logs_printable()
+    logging.raiseExceptions = False  # else a full disk is a traceback for every line of a log
     try:
-        code = main()
+        with stopped_by_signals(), _told_of_disks():
+            code = main()
     except Stop as stop:
-        sys.stderr.write(f"{stop}\n")
+        said = stopped if isinstance(stop, Signalled) else str(stop)
+        sys.stderr.write(f"{printable(said, keep=_LINES)}\n")
         sys.exit(stop.exit_code)
     except InputError as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {printable(str(error), keep=_LINES)}\n")
         sys.exit(2)
-    except KeyboardInterrupt:
-        sys.stderr.write(f"{stopped}\n")
-        sys.exit(130)
     if code is not None:
         sys.exit(code)
+
+
+@contextmanager
+def _told_of_disks() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        refusal = disk_refusal(error)
+        if refusal is None:
+            raise
+        raise Stop(f"error: {refusal}, then type the same command again", 2) from error
 
 
 @dataclass(frozen=True)
@@ -94,10 +114,12 @@ class Job:
         from hydra.types import RunMode
         from omegaconf.errors import MissingMandatoryValue
 
+        keep_logs_printable()  # also in a launcher's process
         if os.getcwd() not in sys.path:  # own networks and maps; last, so that they hide nothing
             sys.path.append(os.getcwd())
         try:
-            return self.task(config)
+            with _told_of_disks():
+                return self.task(config)
         except (InputError, MissingMandatoryValue) as error:
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise  # Hydra then says which job it was

@@ -18,6 +18,7 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
 from dlcourse.errors import InputError
+from dlcourse.files import clear_partials
 from dlcourse.splits import TEST, TRAIN, VAL
 
 Batch = dict[str, Any]
@@ -151,13 +152,16 @@ class HeldOutBatches:
 def one_at_a_time(folder: Path) -> Iterator[None]:
     """Let one process after the other come in: what the first has fetched, the others find.
 
-    In a folder that nobody may write into nothing is fetched, and nobody waits.
+    What a killed one has left half written is removed. In a folder that nobody may write into
+    nothing is fetched, and nobody waits.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if not os.access(folder, os.W_OK):
         yield
         return
     with FileLock(folder / ".preparing.lock"):
+        for pattern in ("", "*/"):  # no deeper: there may be 100,000 images
+            clear_partials(folder, pattern)
         yield
 
 

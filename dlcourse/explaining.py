@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from dlcourse.cli import typed_command
 from dlcourse.errors import InputError
+from dlcourse.files import clear_partials
 
 if TYPE_CHECKING:
     from dlcourse.runs import Run
@@ -37,6 +38,7 @@ def explain(config: DictConfig) -> Path:
         raise InputError(f"{run.folder}: a run of the music lab; scripts/generate.py is for it")
     if config.most is not None and config.most < 1:
         raise InputError(f"most={config.most}: at least 1 image on the page, or null for all")
+    _check_together(config)
     if config.threads:
         torch.set_num_threads(config.threads)
     module = rebuild(run, checkpoint=config.checkpoint)
@@ -44,6 +46,7 @@ def explain(config: DictConfig) -> Path:
         return _export(module, run, Path(config.export))
     now = f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}"
     folder = Path(config.output or run.folder / "explained" / now)
+    clear_partials(folder, "")
     page = (_explain_split if config.images is None else _explain_files)(
         config, run, module, folder
     )
@@ -51,14 +54,33 @@ def explain(config: DictConfig) -> Path:
     return page
 
 
+def _check_together(config: DictConfig) -> None:
+    """Options that would go unheeded beside others."""
+    from dlcourse.splits import TEST
+
+    chosen = "export" if config.export is not None else "images"
+    others = ["part"] if config.part != TEST else []
+    others += ["faithfulness"] if config.faithfulness else []
+    others += ["images"] if chosen == "export" and config.images is not None else []
+    if others and config[chosen] is not None:
+        raise InputError(f"{others[0]}={config[others[0]]} does nothing beside {chosen}=; drop one")
+
+
 def _explain_split(
     config: DictConfig, run: "Run", module: "PneumothoraxDetector", folder: Path
 ) -> Path:
+    from dlcourse.ledgers import read_ledger
     from dlcourse.splits import SPLITS, TRAIN, VAL
     from dlcourse.training import make
+    from dlcourse.training_list import check_checkpoint
     from dlcourse.xray.callbacks import predict_split
     from dlcourse.xray.predictions import shown_finding
-    from dlcourse.xray.report import THRESHOLD, threshold_of, write_evaluation, write_failures
+    from dlcourse.xray.report import (
+        threshold_of,
+        threshold_origin,
+        write_evaluation,
+        write_failures,
+    )
 
     if config.part not in SPLITS:
         raise InputError(f"part={config.part}: choose one of {', '.join(SPLITS)}")
@@ -66,6 +88,9 @@ def _explain_split(
     data = make(run.config.data)
     data.prepare_data()
     data.setup()
+    data.write_ledger(folder)
+    checkpoint, rows = run.checkpoint(config.checkpoint), read_ledger(folder / data.ledger)
+    check_checkpoint(checkpoint, rows, splits=(VAL, config.part))
     val = predict_split(module, data, VAL)
     seen = val if config.part == VAL else predict_split(module, data, config.part)
     title = f"{config.part} of {run.folder.name}"
@@ -76,7 +101,9 @@ def _explain_split(
         folder / "atlas", seen, finding=finding, threshold=threshold_of(val, finding),
         most=config.most, title=f"Failure atlas: {title}",
         command=typed_command("explain.py", config),
-        facts=_facts(config, run) | {"split": config.part, "threshold": THRESHOLD},
+        facts=_facts(config, run) | {
+            "split": config.part, "threshold": threshold_origin(val, finding),
+        },
     )  # fmt: skip
 
 

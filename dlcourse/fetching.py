@@ -11,7 +11,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlcourse.download import Body, opened, reason_of
+from dlcourse.addresses import refuse_logins
+from dlcourse.answers import Body, opened, reason_of
 from dlcourse.errors import InputError
 from dlcourse.progress import download_bar, progress_bar
 
@@ -26,15 +27,24 @@ class RemoteFile:
     """A published file.
 
     Attributes:
-        md5: In hexadecimal digits, as published.
         advice: Ends the message of an error: what else can be done.
+        md5: In hexadecimal digits, as published; "" where the other one was.
+        sha256: The same, or as many of the first digits as were published.
         size: In bytes; None where it was not published.
+
+    Raises:
+        InputError: The address holds a name or a password.
     """
 
     url: str
-    md5: str
     advice: str
+    md5: str = ""
+    sha256: str = ""
     size: int | None = None
+
+    def __post_init__(self) -> None:
+        assert self.md5 or self.sha256, "a file that cannot be verified is none of ours"
+        refuse_logins([self.url])  # which messages repeat
 
 
 def part_of(path: Path) -> Path:
@@ -77,7 +87,7 @@ def fetch_file(file: RemoteFile, path: Path) -> Path:
 def _is_complete(part: Path, file: RemoteFile) -> bool:
     """Whether nothing is missing, as after a stop during the verification."""
     size = _size(part)
-    return size > 0 and (size == file.size if file.size else _md5(part) == file.md5)
+    return size > 0 and (size == file.size if file.size else not _wrong_digest(part, file))
 
 
 def _append(file: RemoteFile, part: Path) -> None:
@@ -91,6 +101,8 @@ def _append(file: RemoteFile, part: Path) -> None:
         with open(part, "ab" if body.start else "wb") as out:
             while data := body.read(CHUNK):
                 out.write(data)
+                if body.total is None:  # what is to come was not checked beforehand
+                    check_room(part.parent, 0)
                 if out.tell() > (file.size or math.inf):
                     break
     if _size(part) < (file.size or 0):  # the server did not say how much it would send
@@ -137,13 +149,19 @@ def _verify(path: Path, file: RemoteFile, *, or_else: str) -> None:
     size = path.stat().st_size
     if size != (file.size or size):
         raise InputError(f"wrong size: {size} bytes, expected {file.size}; {or_else}")
-    found = _md5(path)
-    if found != file.md5:
-        raise InputError(f"wrong content: md5 {found}, expected {file.md5}; {or_else}")
+    if wrong := _wrong_digest(path, file):
+        raise InputError(f"wrong content: {wrong}; {or_else}")
 
 
-def _md5(path: Path) -> str:
-    digest = hashlib.md5(usedforsecurity=False)
+def _wrong_digest(path: Path, file: RemoteFile) -> str:
+    """What is found and what was expected; nothing when they agree."""
+    name, expected = ("md5", file.md5) if file.md5 else ("sha256", file.sha256)
+    found = _digest(path, name)
+    return "" if found.startswith(expected) else f"{name} {found}, expected {expected}"
+
+
+def _digest(path: Path, name: str) -> str:
+    digest = hashlib.new(name, usedforsecurity=name != "md5")
     with open(path, "rb") as content:
         chunks = iter(lambda: content.read(2**20), b"")
         for chunk in progress_bar(chunks, f"verifying {path.name}", total=_size(path) >> 20):

@@ -6,7 +6,6 @@
 Both are optional: a run of which nothing comparable is left has none.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 
 from dlcourse.errors import InputError
 from dlcourse.files import write_json
+from dlcourse.left_json import read_json
 
 GALLERY, OVERLAYS = "gallery.json", "overlays.json"
 IMAGE, AUDIO = "image", "audio"
@@ -74,7 +74,7 @@ def read_gallery(folder: str | Path) -> list[MediaItem]:
     """
     path = Path(folder) / GALLERY
     try:
-        return [MediaItem(**item) for item in _read(path, [])]
+        return [MediaItem(**item) for item in _read(path, list)]
     except TypeError as error:
         raise InputError(f"{path}: damaged: {error}; run the job anew") from error
 
@@ -96,16 +96,13 @@ def read_overlays(folder: str | Path) -> dict[str, Overlay]:
     """
     path = Path(folder) / OVERLAYS
     try:
-        return {title: Overlay(**curve) for title, curve in _read(path, {}).items()}
+        return {title: Overlay(**curve) for title, curve in _read(path, dict).items()}
     except (TypeError, AttributeError) as error:
         raise InputError(f"{path}: damaged: {error}; run the job anew") from error
 
 
-def _read(path: Path, absent: Any) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else absent
-    except ValueError as error:
-        raise InputError(f"{path}: damaged: {error}; run the job anew") from error
+def _read(path: Path, kind: type) -> Any:
+    return read_json(path, kind, advice="run the job anew") or kind()
 
 
 def thinned(x: np.ndarray, y: np.ndarray, *, points: int = POINTS) -> tuple[np.ndarray, np.ndarray]:

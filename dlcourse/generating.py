@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from dlcourse.cli import typed_command
 from dlcourse.errors import InputError
+from dlcourse.files import clear_partials
 
 if TYPE_CHECKING:
     from dlcourse.music.corpus import Entry
@@ -56,6 +57,7 @@ def generate(config: DictConfig) -> Path:
     facts |= {key: str(value) for key, value in config.sampler.items() if key != "_target_"}
     if config.get("prior"):
         facts["priors"] = ", ".join(config.prior)
+    clear_partials(folder, "")
     command = typed_command("generate.py", config)
     write_songs(songs, folder, facts=facts, command=command, card=card)
     for number, song in enumerate(songs):

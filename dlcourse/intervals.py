@@ -16,13 +16,15 @@ def cluster_bootstrap(
         level: Probability covered.
 
     Returns:
-        Lower and upper end; None for fewer than two clusters, which say nothing of a spread.
+        Lower and upper end; None for fewer than two clusters that add to the denominator, which
+        say nothing of a spread. Resamples that divide by nothing are left out.
 
     Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
     """
-    if len(sums) < 2:
+    if np.count_nonzero(counts) < 2:
         return None
     draws = np.random.default_rng(seed).integers(len(sums), size=(_RESAMPLES, len(sums)))
-    means = sums[draws].sum(axis=1) / counts[draws].sum(axis=1)
+    parts, wholes = sums[draws].sum(axis=1), counts[draws].sum(axis=1)
+    means = parts[wholes > 0] / wholes[wholes > 0]
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

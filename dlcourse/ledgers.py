@@ -3,12 +3,13 @@
 Two runs had the same data when the rows of what they kept are the same.
 """
 
-import csv
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from dlcourse.left_tables import read_csv
 
 Rows = Mapping[str, Mapping[str, str]]  # by file: the row's cells by column
 
@@ -16,9 +17,13 @@ SHA1 = "sha1"
 
 
 def read_ledger(path: str | Path) -> dict[str, dict[str, str]]:
-    """The rows of what took part, by file."""
-    with open(path, newline="", encoding="utf-8") as lines:
-        return {row["file"]: row for row in csv.DictReader(lines) if row["kept"] == "yes"}
+    """The rows of what took part, by file.
+
+    Raises:
+        InputError: The file is damaged.
+    """
+    with read_csv(path) as rows:
+        return {row["file"]: row for row in rows if row["kept"] == "yes"}
 
 
 def fingerprint(path: str | Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from lightning.pytorch.loggers.logger import Logger
 from dlcourse.errors import InputError
 from dlcourse.options import saved_options
 from dlcourse.runs import Run
+from dlcourse.text_tables import markdown_table
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -102,9 +103,8 @@ class LiveCurves(Logger):
         step: int | None = None,
     ) -> None:
         """Add the first `ROWS` rows of a table as text; signature of W&B's logger."""
-        lines = [columns, ["---"] * len(columns), *list(data)[:ROWS]]
-        text = "\n".join(f"| {' | '.join(str(cell) for cell in line)} |" for line in lines)
-        self._open(step).add_text(key, text, step)
+        rows = [[str(cell) for cell in row] for row in list(data)[:ROWS]]
+        self._open(step).add_text(key, "\n".join(markdown_table(columns, rows)), step)
 
     @rank_zero_only
     def save(self) -> None:

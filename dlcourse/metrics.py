@@ -1,4 +1,7 @@
-"""Metrics that both labs use; all see probabilities (M, K) and targets (M,), never logits."""
+"""Metrics that both labs use; they see probabilities (M, K) and targets (M,), never logits.
+
+Likelihoods see nats (M,), of each target: a probability is nothing from 745 nats on.
+"""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -20,10 +23,10 @@ class MeanNLL(Metric):
         self.add_state("nats", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("frames", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
-    def update(self, probabilities: Tensor, targets: Tensor) -> None:
-        """Add targets: (M, K) and (M,)."""
-        self.nats -= probabilities.gather(-1, targets[:, None]).double().log().sum()
-        self.frames += len(targets)
+    def update(self, nats: Tensor) -> None:
+        """Add targets: (M,) float64, what each cost."""
+        self.nats += nats.sum()
+        self.frames += len(nats)
 
     def compute(self) -> Tensor:
         """NaN when there was no target."""
@@ -38,9 +41,17 @@ class Accuracy(MulticlassAccuracy):
             super().update(probabilities, targets)
 
     def compute(self) -> Tensor:
-        """NaN when there was no target, where torchmetrics says 0."""
-        counted = (self.tp + self.fn).sum() > 0
-        return super().compute() if counted else torch.tensor(torch.nan, device=self.device)
+        """NaN when there was no target, where torchmetrics says 0.
+
+        Nor has a class that never came a share of the mean over classes: torchmetrics counts one
+        that was predicted as one that was never got right.
+        """
+        right, came = self.tp, self.tp + self.fn
+        if self.average in (None, "none"):
+            return right / came
+        return (
+            (right / came)[came > 0].mean() if self.average == "macro" else right.sum() / came.sum()
+        )
 
 
 def metric_collection(

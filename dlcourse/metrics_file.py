@@ -3,23 +3,24 @@
 Two files, because the first is the same for every run of the same config and the second is not.
 """
 
-import csv
 from collections.abc import Mapping
 from pathlib import Path
 
-from dlcourse.files import written_whole
+from dlcourse.files import write_rows
+from dlcourse.left_tables import read_csv
 
 METRICS_FILE, TIMES_FILE = "metrics.csv", "times.csv"
 STEP, SECONDS = "step", "seconds"
 
 
 def read_metrics(path: str | Path) -> dict[int, dict[str, float]]:
-    """The rows of a `metrics.csv` by step; empty cells are left out."""
-    with open(path, newline="", encoding="utf-8") as lines:
-        return {
-            int(row.pop(STEP)): {k: float(v) for k, v in row.items() if v}
-            for row in csv.DictReader(lines)
-        }
+    """The rows of a `metrics.csv` by step; empty cells are left out.
+
+    Raises:
+        InputError: The file is damaged.
+    """
+    with read_csv(path) as rows:
+        return {_step(row.pop(STEP)): {k: float(v) for k, v in row.items() if v} for row in rows}
 
 
 def write_metrics(path: str | Path, rows: Mapping[int, Mapping[str, float]]) -> None:
@@ -29,9 +30,13 @@ def write_metrics(path: str | Path, rows: Mapping[int, Mapping[str, float]]) -> 
 
 
 def read_times(path: str | Path) -> dict[int, float]:
-    """By step, the seconds since training began that the run was at work."""
-    with open(path, newline="", encoding="utf-8") as lines:
-        return {int(row[STEP]): float(row[SECONDS]) for row in csv.DictReader(lines)}
+    """By step, the seconds since training began that the run was at work.
+
+    Raises:
+        InputError: The file is damaged.
+    """
+    with read_csv(path) as rows:
+        return {_step(row[STEP]): float(row[SECONDS]) for row in rows}
 
 
 def write_times(path: str | Path, times: Mapping[int, float]) -> None:
@@ -39,11 +44,13 @@ def write_times(path: str | Path, times: Mapping[int, float]) -> None:
     _write(path, [STEP, SECONDS], {s: {SECONDS: round(t, 3)} for s, t in times.items()})
 
 
+def _step(cell: str) -> int:
+    step = int(cell)
+    if not 0 <= step < 2**63:
+        raise ValueError(f"no step is {cell}"[:60])
+    return step
+
+
 def _write(path: str | Path, columns: list[str], rows: Mapping[int, dict[str, float]]) -> None:
-    with (
-        written_whole(path) as partial,
-        open(partial, "w", newline="", encoding="utf-8") as out,
-    ):
-        writer = csv.DictWriter(out, columns, restval="")
-        writer.writeheader()
-        writer.writerows({STEP: step} | row for step, row in sorted(rows.items()))
+    lines = [{STEP: step} | row for step, row in sorted(rows.items())]
+    write_rows(path, [columns, *([line.get(column, "") for column in columns] for line in lines)])

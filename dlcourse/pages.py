@@ -105,7 +105,8 @@ def escape(value: object) -> str:
 
 def url(file: str) -> str:
     """The link to a file, given relative to the page: every special character percent-encoded."""
-    return quote(os.fsencode(file))
+    # Two slashes at the beginning would be another host.
+    return quote(os.fsencode(f"./{file}" if file.startswith("/") else file))
 
 
 def alert(text: str) -> str:

@@ -10,13 +10,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from dlcourse.addresses import without_login
+
 _PACKAGES = ("dlcourse", "torch", "lightning", "hydra-core", "torchmetrics", "numpy", "symusic")
 
 
 def command_line() -> list[str]:
-    """What was typed, to be typed again."""
+    """What was typed, to be typed again; without the passwords of addresses."""
     script = Path(sys.argv[0])
-    return ["python", f"{script.parent.name}/{script.name}", *sys.argv[1:]]
+    return ["python", f"{script.parent.name}/{script.name}", *map(without_login, sys.argv[1:])]
 
 
 def provenance() -> dict[str, Any]:

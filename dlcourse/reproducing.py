@@ -1,6 +1,5 @@
 """Reproduce: run a finished run again from its folder, or the README's numbers, and compare."""
 
-import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -22,7 +21,7 @@ from dlcourse.reproduction import experiments
 from dlcourse.reproduction.differences import run_differences
 from dlcourse.reproduction.expectations import Figure
 from dlcourse.reproduction.inputs import Input, code_inputs, config_input, data_input, weights_input
-from dlcourse.reproduction.old_configs import key_changes
+from dlcourse.reproduction.old_configs import explained, one_line
 from dlcourse.reproduction.verdict import Reproduction, deciding
 from dlcourse.run_log import logged_apart
 from dlcourse.run_provenance import read_provenance, weights_read
@@ -63,13 +62,7 @@ def reproduce(
     config = _prepared(run, output)
     again = Run(output)
     with logged_apart(output / "train.log"):
-        try:
-            inputs = _inputs(run, config)
-            trained = anyway or not deciding(inputs)
-            if trained:
-                train(config)
-        except _WRONG as error:
-            raise _explained(run, error) from error
+        inputs, trained = _again(run, config, anyway=anyway)
     now = read_provenance(output) if trained else provenance()
     inputs += code_inputs(read_provenance(run.folder), now)
     made = Reproduction(
@@ -82,6 +75,26 @@ def reproduce(
     )
     write_json(output / "reproduction.json", made.as_json())
     return made
+
+
+def _again(run: Run, config: DictConfig, *, anyway: bool) -> tuple[list[Input], bool]:
+    """What goes in, then and now; and whether it was trained.
+
+    Raises:
+        InputError: A mistake, or a config of another version of the project.
+    """
+    try:
+        inputs = _inputs(run, config)
+        trained = anyway or not deciding(inputs)
+        if trained:
+            train(config)
+    except Exception as error:
+        if told := explained(run, error):
+            raise told from error
+        if isinstance(error, _WRONG):
+            raise InputError(one_line(error)) from error
+        raise
+    return inputs, trained
 
 
 def _finished(run: Run) -> Run:
@@ -129,19 +142,6 @@ def _inputs(run: Run, config: DictConfig) -> list[Input]:
         weights_input(read_provenance(run.folder), weights_read(config.net.get("weights"))),
     ]
     return [row for row in rows if row is not None]
-
-
-def _explained(run: Run, error: Exception) -> InputError:
-    """With the keys by which a config of another version is told, if they are the cause."""
-    line = " ".join(re.split(r", set env var HYDRA|full_key:", str(error))[0].split())
-    if not (keys := key_changes(run).sentence()):
-        return InputError(line)
-    made = read_provenance(run.folder).get("git_revision", "")[:12]
-    advice = f"; it was made by revision {made}: git checkout {made}" if made else ""
-    return InputError(
-        f"{run.folder}: its config is of another version of the project ({keys}), which this one "
-        f"cannot run: {line}{advice}"
-    )
 
 
 def _seconds(run: Run) -> float | None:

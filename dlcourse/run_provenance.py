@@ -1,18 +1,28 @@
 """What a run leaves, when it begins, of where it comes from: config, code, machine, data."""
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from dlcourse.errors import InputError
 from dlcourse.files import write_json, write_text
 from dlcourse.ledgers import fingerprint
+from dlcourse.left_json import read_json
+from dlcourse.options import resolved
 from dlcourse.provenance import provenance
-from dlcourse.runs import BEST
+from dlcourse.runs import BEST, Run
+from dlcourse.trust.signature import sign
 
 PROVENANCE = "provenance.json"
+_KINDS: dict[str, Any] = {
+    "command": list,
+    "git_changes": list,
+    "git_revision": str,
+    "code_sha256": str,
+}
+_KINDS |= {"versions": dict, "first_weights": (dict, type(None))}
 _BLOCK = 2**20  # bytes
 
 
@@ -24,15 +34,44 @@ def write_provenance(config: DictConfig, *, name: str, ledger: Path) -> None:
         ledger: Of the data, see `ledgers`.
     """
     folder = Path(config.folder)
-    write_text(folder / "config.yaml", OmegaConf.to_yaml(config, resolve=True))
+    write_text(folder / "config.yaml", OmegaConf.to_yaml(resolved(config)))
     read = {"data": fingerprint(ledger), "first_weights": weights_read(config.net.get("weights"))}
     write_json(folder / f"{name}.json", provenance() | read)
 
 
+def sign_run(config: DictConfig) -> None:
+    """Sign a run that begins as the user's own, see `trust`: what Hydra noted, if it is what is
+    run, and not what somebody else left in the folder.
+    """
+    run = Run(Path(config.folder))
+    try:
+        noted = run.noted_config
+    except InputError:  # composed in Python, and nothing noted
+        return
+    again = OmegaConf.create(noted | {"folder": str(run.folder)})
+    sides = [OmegaConf.to_container(side, resolve=True) for side in (again, config)]
+    if sides[0] == sides[1]:
+        sign(run.folder, noted)
+
+
 def read_provenance(folder: str | Path) -> dict[str, Any]:
-    """What a run left when it was begun; empty where it left nothing."""
+    """What a run left when it was begun; empty where it left nothing.
+
+    Raises:
+        InputError: The file is damaged.
+    """
     path = Path(folder) / PROVENANCE
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    found = read_json(path, dict, advice="remove it") or {}
+    for name, kind in _KINDS.items():
+        if name in found and not _is_of(kind, found[name]):
+            raise InputError(f"{path}: damaged: {name} is {str(found[name])[:40]!r}; remove it")
+    return found
+
+
+def _is_of(kind: Any, value: Any) -> bool:
+    """Whether a value is of a kind, and what is in it are texts."""
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+    return isinstance(value, kind) and all(isinstance(part, str) for part in parts)
 
 
 def weights_read(weights: str | None) -> dict[str, str] | None:

@@ -1,5 +1,7 @@
 """A run folder, read back: its config, its weights, its results. Nothing is unpickled.
 
+Whatever lies in one may be a stranger's: see `trust`.
+
 <run>/.hydra/                 what the run was composed of: config, overrides, chosen options
 <run>/checkpoints/best.ckpt   weights at the best monitored value
 <run>/checkpoints/last.ckpt   weights and optimizer state, to go on from
@@ -10,7 +12,6 @@
 Nothing here imports torch before weights are read: the state of a sweep is told at once.
 """
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,10 @@ from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
 from dlcourse.errors import InputError
+from dlcourse.left_json import read_json
+from dlcourse.trust.foreign import check_foreign
+from dlcourse.trust.notes import read_note
+from dlcourse.trust.signature import is_signed
 
 if TYPE_CHECKING:
     import torch
@@ -28,6 +33,7 @@ if TYPE_CHECKING:
 BEST, LAST = "best", "last"
 DONE, FAILED, PRUNED = "done", "failed", "pruned"  # as a run says itself
 RUNNING, STOPPED, MISSING = "running", "stopped", "missing"
+_ADVICE = "remove it to run anew"
 
 
 @dataclass(frozen=True)
@@ -38,16 +44,27 @@ class Run:
 
     @property
     def config(self) -> DictConfig:
-        """As composed, with `folder` set to where the run lies now.
+        """What the run is made from again, with `folder` set to where it lies now.
+
+        Raises:
+            InputError: The file is damaged, or not the user's own and asks for what it must not.
+        """
+        noted = self.noted_config
+        if not is_signed(self.folder, noted):
+            try:
+                check_foreign(noted, self.folder)
+            except InputError as error:
+                raise InputError(f"{self.folder}/.hydra/config.yaml: {error}") from error
+        return OmegaConf.create(noted | {"folder": str(self.folder)})
+
+    @property
+    def noted_config(self) -> dict[str, Any]:
+        """The config as it was composed, unresolved: to be looked at, never to be made.
 
         Raises:
             InputError: The file is damaged.
         """
-        config = self._noted("config")
-        if not isinstance(config, DictConfig):
-            raise InputError(f"{self.folder}/.hydra/config.yaml: damaged config: no options in it")
-        config.folder = str(self.folder)
-        return config
+        return self._noted("config")
 
     def checkpoint(self, which: str) -> Path:
         """The path of the best or the last checkpoint.
@@ -64,13 +81,24 @@ class Run:
 
     @property
     def overrides(self) -> list[str]:
-        """What was typed, as Hydra noted it; nothing for a run that was composed in Python."""
-        return [str(override) for override in self._noted("overrides") or []]
+        """What was typed, as Hydra noted it; nothing for a run that was composed in Python.
+
+        Raises:
+            InputError: The file is damaged, or holds options of Hydra itself, which it keeps
+                elsewhere and by which whoever composes would import packages.
+        """
+        typed = [str(override) for override in self._noted("overrides", list)]
+        if strange := [o for o in typed if o.lstrip("+~").startswith("hydra")]:
+            raise InputError(f"{self.folder}/.hydra/overrides.yaml: damaged: holds {strange[0]}")
+        return typed
 
     @property
     def choices(self) -> dict[str, str]:
         """The option that was chosen in every group of conf/, as far as Hydra noted it."""
-        chosen = OmegaConf.select(self._noted("hydra"), "hydra.runtime.choices") or {}
+        node: Any = self._noted("hydra")
+        for key in ("hydra", "runtime", "choices"):
+            node = node.get(key) if isinstance(node, dict) else None
+        chosen = node if isinstance(node, dict) else {}
         return {str(k): str(v) for k, v in chosen.items() if not str(k).startswith("hydra/")}
 
     @property
@@ -81,7 +109,11 @@ class Run:
     @property
     def outcome(self) -> dict[str, Any] | None:
         """How the run ended; None when it has not, or was killed."""
-        return self._read("outcome.json")
+        outcome = self._read("outcome.json")
+        if outcome is not None and outcome.get("state") not in (DONE, FAILED, PRUNED):
+            said = str(outcome.get("state"))[:40]
+            raise InputError(f"{self.folder}/outcome.json: damaged: state {said!r}; {_ADVICE}")
+        return outcome
 
     @property
     def state(self) -> str:
@@ -90,14 +122,14 @@ class Run:
             return RUNNING
         outcome = self.outcome
         if outcome is not None:
-            return str(outcome["state"])
+            return outcome["state"]
         return DONE if self.results is not None else STOPPED
 
     @property
     def error(self) -> str | None:
         """The last line of what went wrong."""
-        outcome = self.outcome
-        return None if outcome is None else outcome.get("error")
+        error = (self.outcome or {}).get("error")
+        return None if error is None else str(error)
 
     @contextmanager
     def claimed(self) -> Iterator[None]:
@@ -114,33 +146,29 @@ class Run:
             raise InputError(f"{self.folder}: another process is working in it") from error
 
     def _is_claimed(self) -> bool:
-        if not (self.folder / "running.lock").is_file():
+        path = self.folder / "running.lock"
+        if path.is_symlink() or not path.is_file():  # who locks a file empties it
             return False
         try:
             with self._lock(timeout=0.0):
                 return False
         except Timeout:
             return True
+        except OSError:  # somebody else's run, which we may only read
+            return False
 
     def _lock(self, *, timeout: float) -> FileLock:
         return FileLock(self.folder / "running.lock", timeout=timeout)
 
-    def _noted(self, name: str) -> Any:
-        """What Hydra left under a name; an empty config where it left nothing."""
+    def _noted(self, name: str, kind: type = dict) -> Any:
+        """What Hydra left under a name; nothing where it left no such file."""
         path = self.folder / ".hydra" / f"{name}.yaml"
         if not path.is_file() and name != "config":
-            return OmegaConf.create()
-        try:
-            return OmegaConf.load(path)
-        except Exception as error:  # yaml and omegaconf raise many kinds
-            raise InputError(f"{path}: damaged {name}: {str(error).splitlines()[0]}") from error
+            return kind()
+        return read_note(path, what=name, kind=kind)
 
     def _read(self, name: str) -> dict[str, Any] | None:
-        path = self.folder / name
-        try:
-            return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-        except ValueError as error:
-            raise InputError(f"{path}: damaged: {error}; remove it to run anew") from error
+        return read_json(self.folder / name, dict, advice=_ADVICE)
 
 
 def open_run(folder: str | Path) -> Run:
@@ -166,29 +194,11 @@ def load_weights(module: "torch.nn.Module", path: str | Path) -> None:
     Raises:
         InputError: Damaged, not a checkpoint, or of another network; names what differs.
     """
-    import torch
+    from dlcourse.checkpoints import not_numbers, read_checkpoint, weights_difference
 
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        weights = dict(checkpoint["state_dict"])
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such checkpoint") from error
-    except Exception as error:  # torch raises many kinds on damaged or unsafe files
-        line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"{path}: not a checkpoint of this project, or damaged: {line}") from error
-    difference = _difference(module.state_dict(), weights)
-    if difference:
+    weights = dict(read_checkpoint(path)["state_dict"])
+    if difference := weights_difference(module.state_dict(), weights):
         raise InputError(f"{path}: a checkpoint of another network: {difference}")
+    if lost := not_numbers(weights):
+        raise InputError(f"{path}: {lost}: training went wrong; take an earlier checkpoint")
     module.load_state_dict(weights)
-
-
-def _difference(ours: dict[str, Any], theirs: dict[str, Any]) -> str:
-    """The first thing in which two sets of weights differ, in words."""
-    if missing := sorted(ours.keys() - theirs.keys()):
-        return f"{missing[0]} is missing ({len(missing)} in all)"
-    if extra := sorted(theirs.keys() - ours.keys()):
-        return f"{extra[0]} is not in this network ({len(extra)} in all)"
-    for name, value in ours.items():
-        if value.shape != theirs[name].shape:
-            return f"{name} has shape {tuple(theirs[name].shape)}, here {tuple(value.shape)}"
-    return ""

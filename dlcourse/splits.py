@@ -13,8 +13,10 @@ from typing import Protocol
 import numpy as np
 
 from dlcourse.errors import InputError
+from dlcourse.strange_files import content_of
 
 TRAIN, VAL, TEST = SPLITS = ("train", "val", "test")
+_LARGEST_LIST = 2**25  # bytes; that of the 112,120 radiographs has 2 MB
 
 
 class Split(Protocol):
@@ -144,11 +146,11 @@ def names_listed(file: str | Path) -> set[str]:
     """The lines of a text file.
 
     Raises:
-        InputError: It cannot be read.
+        InputError: It cannot be read, or is larger than any such list.
     """
     try:
-        lines = Path(file).read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = content_of(file, most=_LARGEST_LIST).decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
         raise InputError(f"{file}: not a readable list of file names ({error})") from error
     return {line.strip() for line in lines} - {""}
 

@@ -1,5 +1,6 @@
-"""A stop in good order: what a run does when it is asked to end."""
+"""A stop in good order: what a run does when it is asked to end, and what a kill leaves of it."""
 
+import io
 import logging
 import os
 import signal
@@ -7,11 +8,17 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.utilities import rank_zero_only
 
+from dlcourse.checkpoints import check_resumable, read_archive
 from dlcourse.errors import InputError, Interrupted
+from dlcourse.files import written_whole
+from dlcourse.loggers import CurveLogger
+from dlcourse.moved_runs import at_home
 from dlcourse.ranks import gathered, largest_over_ranks
 
 log = logging.getLogger(__name__)
@@ -23,6 +30,41 @@ def stop_signals() -> tuple[int, ...]:
         return signal.SIGINT, signal.SIGTERM
     # It requeues the job at a signal of its own.
     return signal.SIGINT, getattr(signal, f"SIG{os.environ.get('SUBMITIT_PREEMPT_SIGNAL', 'USR2')}")
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Checkpoints that are replaced in one step, so that a kill or a full disk leaves the last one.
+
+    Lightning's are written to $TMPDIR and then moved: from another file system that is a copy over
+    the earlier checkpoint, which is lost when the copy is not finished.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        """Write, whole or not at all."""
+        content = io.BytesIO()  # torch hides which error it met when it writes the file itself
+        torch.save(checkpoint, content)
+        with written_whole(path) as partial:
+            partial.write_bytes(content.getbuffer())
+
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """Read; nothing is unpickled. What callbacks know of files is told of where they lie now:
+        Lightning forgets which was the best checkpoint once a run folder was moved.
+
+        Raises:
+            InputError: Damaged, or not one that training can go on from.
+        """
+        try:
+            content = read_archive(path)
+        except InputError as error:
+            raise InputError(f"{error}; remove it to begin anew") from error
+        if "state_dict" not in content:  # weights, on their way from one process to another
+            return content
+        check_resumable(content, path)
+        return at_home(content, path)
 
 
 class SafeStop(Checkpoint):
@@ -41,6 +83,7 @@ class SafeStop(Checkpoint):
         self.signals: tuple[int, ...] = ()  # other ones, where the process that started us listens
         self.received: int | None = None
         self._before: dict[int, Any] = {}
+        self._ended = False
 
     def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
         """Note who listens now: Lightning leaves its own handlers behind when a run fails.
@@ -94,10 +137,24 @@ class SafeStop(Checkpoint):
         if self.received not in (signal.SIGINT, signal.SIGTERM) and callable(handler):
             handler(self.received, None)  # submitit's: it requeues the job and exits
         raise Interrupted(
-            f"stopped at step {trainer.global_step} of {trainer.max_steps}; go on with: "
-            f"python scripts/train.py resume={self.folder}",
-            128 + self.received,
+            f"stopped at step {trainer.global_step} of {trainer.max_steps}", 128 + self.received
         )
+
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Note that it was called."""
+        self._ended = True
+
+    def on_fit_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """End training where a kill came between the last step and this: Lightning, which finds no
+        step left to do, would leave out what callbacks do at the end, as drawing the curves.
+        """
+        if self._ended:
+            return
+        for logger in trainer.loggers:
+            if isinstance(logger, CurveLogger):
+                logger.take_up()  # nothing is logged again
+        for callback in trainer.callbacks:
+            callback.on_train_end(trainer, module)
 
     def teardown(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
         """Give the signals back."""

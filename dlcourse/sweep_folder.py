@@ -5,17 +5,19 @@
 <sweep>/report.html .csv .md
 """
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dlcourse.alone import alone
 from dlcourse.errors import InputError
 from dlcourse.files import write_json
+from dlcourse.left_json import read_json
 from dlcourse.runs import DONE, FAILED, MISSING, Run
 
 PLAN = "sweep.json"
+_ADVICE = "the command that began the sweep makes it anew where it is missing"
 
 
 @dataclass(frozen=True)
@@ -75,14 +77,24 @@ def open_sweep(folder: str | Path) -> Sweep:
         InputError: There is none, or its plan is damaged.
     """
     path = Path(folder) / PLAN
-    if not path.is_file():
+    plan = read_json(path, dict, advice=_ADVICE)
+    if plan is None:
         found = "holds no sweep" if Path(folder).is_dir() else "does not exist"
         raise InputError(f"{folder}: {found} (no {PLAN}); scripts/train.py -m makes sweeps")
-    try:
-        plan = json.loads(path.read_text(encoding="utf-8"))
-        return Sweep(Path(folder), plan["command"], plan["swept"], plan["jobs"])
-    except (ValueError, KeyError) as error:
-        raise InputError(f"{path}: damaged plan of a sweep: {error!r}") from error
+    jobs = plan.get("jobs")
+    lists = [plan.get("command"), plan.get("swept"), *(jobs.values() if _is_plan(jobs) else [None])]
+    if not all(_is_texts(texts) for texts in lists):
+        raise InputError(f"{path}: damaged plan of a sweep; {_ADVICE}")
+    return Sweep(Path(folder), plan["command"], plan["swept"], jobs)
+
+
+def _is_plan(jobs: object) -> bool:
+    """Whether every job lies in the sweep's folder: the plan may be a stranger's."""
+    return isinstance(jobs, dict) and all(Path(name).name == name != ".." for name in jobs)
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
 
 
 def plan_sweep(
@@ -92,12 +104,15 @@ def plan_sweep(
     swept: Sequence[str],
     command: Sequence[str],
 ) -> Sweep:
-    """Write the plan; jobs that an earlier, other grid of the same sweep asked for stay in it."""
+    """Write the plan; jobs that another grid of the same sweep asked for, earlier or at the same
+    time, stay in it.
+    """
     path = Path(folder) / PLAN
-    before = dict(open_sweep(folder).plan) if path.is_file() else {}
-    plan = before | {name: list(overrides) for name, overrides in jobs.items()}
-    write_json(path, {"command": list(command), "swept": list(swept), "jobs": plan})
-    return open_sweep(folder)
+    with alone(path):
+        before = dict(open_sweep(folder).plan) if path.is_file() else {}
+        plan = before | {name: list(overrides) for name, overrides in jobs.items()}
+        write_json(path, {"command": list(command), "swept": list(swept), "jobs": plan})
+        return open_sweep(folder)
 
 
 def summary(jobs: Sequence[Job]) -> str:

@@ -6,11 +6,13 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from filelock import Timeout
 from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
-from omegaconf import DictConfig, open_dict, read_write
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from dlcourse.alone import alone, is_held
 from dlcourse.command_line.override_grammar import quoted_value
 from dlcourse.errors import InputError, Interrupted, SweepUnfinished
 from dlcourse.files import write_json, write_text
@@ -33,15 +35,29 @@ def train_job(config: DictConfig) -> float | None:
     Raises:
         InputError: The job is done, or half done, with another config; its folder is kept.
     """
-    from dlcourse.training import train
-
     if not in_sweep():
+        from dlcourse.training import train
+
         return train(config)
     run = Run(Path(config.folder))
+    try:
+        with alone(run.folder, wait=False):  # from looking at what is done to having done it
+            return _train_rest(run, config)
+    except Timeout:
+        return _left_to_another(run)
+
+
+def _left_to_another(run: Run) -> None:
+    log.info("%s: another process is at it", run.folder)
+
+
+def _train_rest(run: Run, config: DictConfig) -> float | None:
+    """See `train_job`; no other process of a sweep looks at the folder in the meantime."""
+    from dlcourse.training import train
+
     state = run.state
-    if state == RUNNING:
-        log.info("%s: another process is at it", run.folder)
-        return None
+    if state == RUNNING:  # somebody resumed it by itself
+        return _left_to_another(run)
     last = run.folder / "checkpoints" / f"{LAST}.ckpt"
     go_on = run.outcome is None and last.is_file()
     if state == DONE or go_on:  # what has failed may well have been mended in conf/
@@ -49,6 +65,8 @@ def train_job(config: DictConfig) -> float | None:
     if state == DONE:
         log.info("%s: done before; remove the folder to run it anew", run.folder)
         return (run.outcome or {}).get("value")
+    if not go_on:
+        _note_config(run, config)
     try:
         return train(config, checkpoint=last if go_on else None)
     except Interrupted as stop:
@@ -57,6 +75,14 @@ def train_job(config: DictConfig) -> float | None:
     except Exception as error:  # it stands in outcome.json, and the next job has to run
         log.error("%s: failed: %s", run.folder, " ".join(str(error).split()))
         return None
+
+
+def _note_config(run: Run, config: DictConfig) -> None:
+    """What Hydra leaves of a job, but whole, and not over that of a job that is done or running."""
+    hydra = HydraConfig.instance().cfg
+    notes = {"config": config, "hydra": hydra, "overrides": hydra.hydra.overrides.task}
+    for name, node in notes.items():
+        write_text(run.folder / ".hydra" / f"{name}.yaml", OmegaConf.to_yaml(node))
 
 
 def in_sweep() -> bool:
@@ -92,7 +118,8 @@ class SweepReport(Callback):
         """Leave `sweep.json`, so that what is missing can be told from what was never asked.
 
         A job is composed of overrides of its own, wherever it runs, and these do not say what
-        varies: so it is handed the sweep's folder and the keys its own folder is named after.
+        varies: so it is handed the sweep's folder and the keys its own folder is named after. Its
+        config is noted by `train_job`, once it is clear that it is begun.
         """
         overrides = multirun_overrides(config.hydra.sweeper, config.hydra.overrides.task)
         swept, _ = split_overrides(overrides)
@@ -101,6 +128,7 @@ class SweepReport(Callback):
         name = f"${{job_folder:${{hydra.overrides.task}},'{','.join(swept)}'}}"
         values = {"dir": folder, "subdir": name}
         handed = [f"hydra.sweep.{key}={quoted_value(value)}" for key, value in values.items()]
+        handed.append("hydra.output_subdir=null")
         with read_write(config), open_dict(config):
             config.hydra.overrides.hydra = [*handed, *config.hydra.overrides.hydra]
         plan_sweep(folder, jobs, swept=list(swept), command=command_line())
@@ -118,7 +146,8 @@ class SweepReport(Callback):
         log.info("%s: %s", sweep.folder, summary(jobs))
         if any(job.state == DONE for job in jobs):
             _compare(sweep)
-        unfinished = [job for job in jobs if job.state not in (DONE, RUNNING)]
+        idle = [job for job in jobs if not is_held(sweep.folder / job.name)]
+        unfinished = [job for job in idle if job.state not in (DONE, RUNNING)]
         if unfinished:
             raise SweepUnfinished(
                 f"{len(unfinished)} of {len(jobs)} jobs are not done; the same command goes on "

@@ -1,17 +1,21 @@
 """What the two Lightning modules share: one step, metrics of their own for every split."""
 
+import math
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torchmetrics import MeanMetric, MetricCollection
 
-from dlcourse.data import Batch
+from dlcourse.data import Batch, CourseData
+from dlcourse.divergence import advice, all_finite
 from dlcourse.errors import InputError
 from dlcourse.ranks import are_several, mean_over_ranks
+from dlcourse.training_list import TRAINED_ON, TrainingList, kept_list
 
 _SEED_STRIDE = 1_000_003  # seeds of neighbouring runs do not meet at any step
 _RANK_STRIDE = 2_654_435_761  # nor do ranks; a prime of 32 bits, as many as torch looks at
@@ -32,7 +36,12 @@ class Task(LightningModule):
         scheduler: From the optimizer; stepped every optimizer step.
         metrics: Updated with probabilities, never logits; cloned for each split.
         seed: The training seed.
+
+    Attributes:
+        trained_on: What the weights have seen, if it is known; every checkpoint has it.
     """
+
+    trained_on: TrainingList | None = None
 
     def __init__(
         self,
@@ -50,15 +59,40 @@ class Task(LightningModule):
         self._optimizer, self._scheduler, self.seed = optimizer, scheduler, seed
         self.val_metrics = metrics.clone(prefix="val/")
         self.test_metrics = metrics.clone(prefix="test/")
-        self.val_loss = MeanMetric()
+        # What is NaN stays so; "warn" would leave it out, and "disable" leaves out the weights.
+        self.val_loss = MeanMetric(nan_strategy=math.nan)
 
     @abstractmethod
     def score(self, batch: Batch) -> dict[str, Tensor]:
         """Logits (M, K) and targets (M,) of what is scored in a batch, and what metrics ask for.
 
+        A metric may ask for `probabilities` (M, K) and for `nats` (M,) of the targets as well.
+
         Where an item has several targets, `frame` (M,) says which item each is of: then losses are
         means over the items.
         """
+
+    @abstractmethod
+    def item_names(self, data: CourseData, items: np.ndarray) -> list[str]:
+        """What these items (N,) of the training split are, for a reader."""
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what it was trained on; refuse weights that are no numbers.
+
+        Whoever saves, and whenever: the checkpoint of before is not overwritten by such ones.
+        """
+        weights = [checkpoint["state_dict"][name] for name, _ in self.named_parameters()]
+        if not all_finite(weights):
+            raise InputError(
+                f"the weights are not finite after step {checkpoint['global_step']}, and are not "
+                f"saved: {advice()}"
+            )
+        if self.trained_on is not None:
+            checkpoint[TRAINED_ON] = self.trained_on.items
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """What the weights had seen goes on with them."""
+        self.trained_on = kept_list(checkpoint) or self.trained_on
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Key dropout and augmentation by the step, and by who has which share of the batch."""
@@ -111,8 +145,10 @@ class Task(LightningModule):
         scored = self.score(batch)
         if self.loss is not None:
             scored["loss"] = self._loss(scored)
-        # In double precision a probability underflows at 700 nats, in single at 87.
-        scored["probabilities"] = scored.pop("logits").double().softmax(dim=-1)
+        # A likelihood is not taken of probabilities: in double precision they end at 745 nats.
+        log_p = scored.pop("logits").double().log_softmax(dim=-1)
+        scored["nats"] = -log_p.gather(-1, scored["targets"][:, None])[:, 0]
+        scored["probabilities"] = log_p.exp()
         metrics.update(**scored)
         return scored
 
@@ -128,10 +164,26 @@ class Task(LightningModule):
     def _log(self, metrics: MetricCollection, more: dict[str, Tensor]) -> None:
         values = more | metrics.compute()
         metrics.reset()
+        self._check_numbers(values)
         # Lightning would log a validation after step 10 at step 9; the monitor needs `log_dict`.
         self.log_dict(values, logger=False)
         for logger in self.loggers:
             logger.log_metrics({k: float(v) for k, v in values.items()}, self.global_step)
+
+    def _check_numbers(self, values: Mapping[str, Tensor]) -> None:
+        """Nothing can be said of a network without a likelihood, nor a best one be told apart."""
+        monitor = getattr(self.trainer.checkpoint_callback, "monitor", None)
+        for name, value in values.items():
+            if name.endswith("/nll") and value.isnan():
+                raise InputError(
+                    f"{name} is not a number after step {self.global_step}: the network says "
+                    f"nothing that is one, or nothing was asked of it; {advice()}"
+                )
+            if name == monitor and value.isnan():
+                raise InputError(
+                    f"monitor={name}: not defined on this validation split, so that no checkpoint "
+                    f"would be the best; monitor=val/nll always is"
+                )
 
     def configure_optimizers(self) -> dict[str, Any]:
         """The optimizer, and its scheduler stepped every step."""

@@ -13,10 +13,14 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from dlcourse.errors import InputError, Pruned
-from dlcourse.files import write_json
+from dlcourse.files import disk_refusal, write_json
+from dlcourse.ledgers import read_ledger
+from dlcourse.options import check_numbers
 from dlcourse.own_code import check_own_code
-from dlcourse.run_provenance import write_provenance
-from dlcourse.runs import DONE, FAILED, LAST, PRUNED, Run, open_run
+from dlcourse.reproduction.old_configs import explained
+from dlcourse.resuming import make_way, resumed, told_how_to_go_on, without_start
+from dlcourse.run_provenance import sign_run, write_provenance
+from dlcourse.runs import DONE, FAILED, PRUNED, Run
 
 if TYPE_CHECKING:  # torch takes seconds to import: it waits until a config is composed
     from lightning.pytorch import Callback, Trainer
@@ -35,10 +39,10 @@ def train(
 ) -> float:
     """Train and test what the config says, in the run folder `config.folder`.
 
-    How it ended stands in `outcome.json`, written last of all.
+    How it ended stands in `outcome.json`, written last of all; a run that was stopped has none.
 
     Args:
-        checkpoint: To go on from; it has to be of this run.
+        checkpoint: To go on from; it has to be of this run. Without one the run begins anew.
         callbacks: Lightning's, besides those of the config.
 
     Returns:
@@ -46,24 +50,31 @@ def train(
 
     Raises:
         InputError: Anything about options, files or folders that the user can mend.
+        Interrupted: By a signal, or by a disk that is full or closed; says how to go on.
         Pruned: A callback gave the run up.
     """
     from dlcourse.ranks import started_rank
 
-    if config.resume is not None:
+    begun = config.resume is None
+    if not begun:
         config, checkpoint = resumed(config)
+    check_numbers(config)
     started = time.time()
     if started_rank(config.trainer):  # files are rank zero's
         return _fit_and_test(config, checkpoint, callbacks)
     run = Run(Path(config.folder))
-    with run.claimed():
+    with told_how_to_go_on(run), run.claimed():
         earlier = (run.outcome or {}).get("seconds", 0.0) if checkpoint is not None else 0.0
-        for stale in ("outcome.json", "results.json"):
-            (run.folder / stale).unlink(missing_ok=True)
+        make_way(run, anew=checkpoint is None)
+        if begun:  # else it stays whose it was
+            sign_run(config)
         try:
             value = _fit_and_test(config, checkpoint, callbacks)
         except Exception as error:
-            _leave_outcome(run, error=error, seconds=earlier + time.time() - started)
+            if disk_refusal(error) is None:
+                _leave_outcome(run, error=error, seconds=earlier + time.time() - started)
+            if checkpoint is not None and (told := explained(run, error)):
+                raise told from error
             raise
         seconds = earlier + time.time() - started
         _leave_outcome(run, value=value, seconds=seconds)
@@ -78,18 +89,23 @@ def _fit_and_test(
     from dlcourse.loggers import end_wandb_runs
     from dlcourse.quiet import quieten
     from dlcourse.ranks import started_rank
+    from dlcourse.training_list import check_same_data, list_to_begin_with
     from dlcourse.wandb_runs import forget_run
 
     quieten()
     _check_budget(config)
     data, task = build(config)
     if not started_rank(config.trainer):
+        if checkpoint is not None:
+            check_same_data(data, config.folder)
         data.write_ledger(Path(config.folder))
+        rows = read_ledger(Path(config.folder) / data.ledger)
+        task.trained_on = list_to_begin_with(config.net.get("weights"), rows)
         name = "provenance" if checkpoint is None else "provenance-resumed"
         write_provenance(config, name=name, ledger=Path(config.folder) / data.ledger)
         if checkpoint is None:
             forget_run(config.folder)  # of an earlier attempt, which had other curves
-    trainer: Trainer = make(config.trainer)
+    trainer = _trainer(config)
     trainer.callbacks.extend(callbacks)
     exit_code = 1
     try:
@@ -102,6 +118,14 @@ def _fit_and_test(
         raise
     finally:  # also after a failure: the next job of a multirun starts a W&B run of its own
         end_wandb_runs(trainer.loggers, exit_code=exit_code)
+
+
+def _trainer(config: DictConfig, **extra: Any) -> "Trainer":
+    from dlcourse.stopping import WholeCheckpoints
+
+    trainer: Trainer = make(config.trainer, **extra)
+    trainer.strategy.checkpoint_io = WholeCheckpoints()
+    return trainer
 
 
 def _leave_outcome(
@@ -160,41 +184,11 @@ def rebuild(run: Run, *, checkpoint: str) -> "Task":
     """The task of a run with its trained weights, to be used and not to be trained further."""
     from dlcourse.runs import load_weights
 
-    config = _without_start(run.config)
+    config = without_start(run.config)
     check_own_code(config)
     task: Task = make(config.task, loss=None, optimizer=None, scheduler=None)
     load_weights(task, run.checkpoint(checkpoint))
     return task.eval()
-
-
-def resumed(config: DictConfig) -> tuple[DictConfig, Path]:
-    """The config a run was started with, and the checkpoint to go on from.
-
-    Only the budget may be changed on the command line: another network or other data would not be
-    the same run.
-    """
-    from hydra.core.hydra_config import HydraConfig
-
-    run = open_run(config.resume)
-    saved = run.config
-    given = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
-    for override in given:
-        key = override.partition("=")[0]
-        if key == "steps":
-            saved.steps = config.steps
-        elif key != "resume":
-            raise InputError(
-                f"resume={config.resume} {override}: a run goes on as it was begun; only steps may "
-                f"change (it has {saved.steps})"
-            )
-    return _without_start(saved), run.checkpoint(LAST)
-
-
-def _without_start(config: DictConfig) -> DictConfig:
-    """No weights to begin from: they may be gone by now, and the checkpoint has them all."""
-    if "weights" in config.net:
-        config.net.weights = None
-    return config
 
 
 def _check_lab(config: DictConfig) -> None:
@@ -229,7 +223,7 @@ def _finish(trainer: "Trainer", task: "Task", data: "CourseData", config: DictCo
     if trainer.global_rank:  # what follows writes files, which are rank zero's
         return float(trainer.callback_metrics.get(config.monitor, math.nan))
     if trainer.strategy.launcher is not None:  # several processes trained: one of them tests
-        trainer = restored(make(config.trainer, **of_one_device(trainer)), best.parent)
+        trainer = restored(_trainer(config, **of_one_device(trainer)), best.parent)
     if not best.is_file():  # 0 steps: the untrained network is the best there is
         trainer.validate(task, datamodule=data, verbose=False)
         trainer.save_checkpoint(best)

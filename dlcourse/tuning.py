@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
 from dlcourse.cli import run_app
+from dlcourse.command_line.grammar_limits import is_bounded
 from dlcourse.command_line.override_grammar import quoted_value
 from dlcourse.errors import InputError, Interrupted, SweepUnfinished
 from dlcourse.provenance import command_line
@@ -64,8 +65,12 @@ class _Tune:
 
 
 def gathered(arguments: Sequence[str]) -> list[str]:
-    """Overrides with several values, which Hydra takes with -m alone, moved into `vary=[...]`."""
-    several = [a for a in arguments if not a.startswith("-") and "=" in a and varies(a)]
+    """Overrides with several values, which Hydra takes with -m alone, moved into `vary=[...]`.
+
+    What nobody could read or count stays where it is, and is refused there.
+    """
+    words = [a for a in arguments if not a.startswith("-") and "=" in a]
+    several = [word for word in words if is_bounded(word) and varies(word)]
     rest = [a for a in arguments if a not in several]
     return [*rest, f"vary=[{','.join(map(quoted_value, several))}]"] if several else rest
 
@@ -112,7 +117,8 @@ def tune(config: DictConfig, overrides: Sequence[str], *, search: str = "none") 
         _work(queue, fixed, config.monitor)
     except (Interrupted, KeyboardInterrupt) as stop:
         code = getattr(stop, "exit_code", 130)
-        raise Interrupted(f"stopped; the same command goes on: {command}", code) from None
+        why = str(stop) or "stopped"
+        raise Interrupted(f"{why}; the same command goes on: {command}", code) from None
     finally:
         best = write_study_report(queue, monitor=config.monitor, command=command)
     if best is None:

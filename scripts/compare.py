@@ -29,8 +29,8 @@ def main() -> int:
         print(text)
         return code
     from dlcourse.comparison.comparing import write_report
-    from dlcourse.comparison.layout import aligned
     from dlcourse.comparison.tables import group_table
+    from dlcourse.text_tables import aligned
 
     comparison, paths = write_report(options.folders, output=options.output)
     lines = [comparison.verdict, "", aligned(*group_table(comparison)), "", comparison.unit]

@@ -1,6 +1,6 @@
 """What several tests need: real songs where there are some, and small corpora made here."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -83,3 +83,12 @@ def make_corpus(tmp_path: Path) -> MakeCorpus:
         return tmp_path / folder
 
     return make
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Runs made by tests are signed with a key of theirs, not with the developer's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+        patch.delenv("DLCOURSE_TRUST", raising=False)
+        yield

@@ -1,20 +1,26 @@
 """The scripts as a user runs them: another process, its output, its exit status."""
 
+import errno
 import json
 import logging
+import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import threading
+import weakref
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from dlcourse.cli import conf_path
+from dlcourse.cli import conf_path, run_script
 from dlcourse.errors import InputError
+from dlcourse.files import written_whole
 from dlcourse.generating import generate
 from dlcourse.music.midi import read_midi
 from dlcourse.music.notes import PITCH
@@ -187,3 +193,67 @@ def test_songs_from_nothing_need_no_corpus_but_have_no_card_without_it(
     with pytest.raises(InputError, match="gone: no such folder"):
         generate(generating(run, tmp_path / "more", "start=random", *options))
     assert not (tmp_path / "more").exists()
+
+
+def ended(main: Callable[[], int | None], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    """The exit status of a script, and what it said on standard error."""
+    with pytest.raises(SystemExit) as stop:
+        run_script(main)
+    return stop.value.code, capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_anywhere_is_one_line_and_what_is_open_is_closed(
+    number: signal.Signals, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = signal.getsignal(number)
+
+    def main() -> None:
+        with written_whole(tmp_path / "song.mid") as partial:
+            partial.touch()
+            signal.raise_signal(number)
+
+    again = "stopped; the same command does it again\n"
+    assert ended(main, capsys) == (128 + number, again)
+    assert not list(tmp_path.iterdir())
+    assert signal.getsignal(number) is before
+
+
+def test_a_signal_in_a_finalizer_is_not_lost(capsys: pytest.CaptureFixture[str]) -> None:
+    class Thing:
+        pass
+
+    def main() -> None:
+        thing = Thing()
+        noted = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGTERM))
+        del thing
+        threading.Event().wait(20)
+        assert noted is None, "the signal was lost"
+
+    assert ended(main, capsys) == (143, "stopped; the same command does it again\n")
+
+
+def test_a_forked_child_ends_at_a_signal_without_a_word(capfd: pytest.CaptureFixture[str]) -> None:
+    def main() -> int:
+        child = os.fork()
+        if child == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+            os._exit(0)
+        return 40 if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM else 0
+
+    assert ended(main, capfd) == (40, "")
+
+
+def test_a_full_disk_is_one_line_and_other_errors_keep_their_traceback(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def full() -> None:
+        raise OSError(errno.ENOSPC, "No space left", "runs/a")
+
+    def gone() -> None:
+        raise FileNotFoundError(errno.ENOENT, "No such file", "runs/a")
+
+    line = "error: runs/a: No space left: free some space there, then type the same command again\n"
+    assert ended(full, capsys) == (2, line)
+    with pytest.raises(FileNotFoundError):
+        run_script(gone)

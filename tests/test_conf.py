@@ -139,7 +139,9 @@ def test_every_data_option_takes_a_folder(
     options = small(lab, folders, f"data={path.stem}", "split=fractions")
     train(composed(tmp_path / "run", *options, quick=False))
     ledger = tmp_path / "run" / {"music": "corpus.csv", "xray": "studies.csv"}[lab]
-    files = [p for p in folders[FILES[lab]].rglob("*.*") if p.parent.name in ("songs", "images")]
+    files = [
+        p for p in folders[FILES[lab]].rglob("[!.]*.*") if p.parent.name in ("songs", "images")
+    ]
     assert ledger.read_text().count("\n") == 1 + len(files)
 
 

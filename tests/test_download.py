@@ -16,6 +16,7 @@ from dlcourse.download import GitFolder, fetch_git_folder
 from dlcourse.errors import InputError
 from dlcourse.git_tree import folder_sha1
 
+pytestmark = pytest.mark.trust
 # name -> content, mode; "a.txt" sorts before the folder "a", "a0" after it.
 FILES = {
     "a.txt": (b"one\n", 0o664),

@@ -12,6 +12,7 @@ from dlcourse.download import GitFolder, fetch_git_folder
 from dlcourse.errors import InputError
 from dlcourse.git_tree import folder_sha1
 
+pytestmark = pytest.mark.trust
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 LAB_TREE = "e906185b7170c5ed0a730dcdfde12094f0510d1e"  # lab1/data of the lab's branch 2018
 SOURCE = GitFolder("owner/name", "abc", "lab", "0" * 40, "")

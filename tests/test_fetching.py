@@ -13,6 +13,7 @@ from dlcourse.errors import InputError
 from dlcourse.fetching import SPARE, RemoteFile, fetch_file, part_of
 from tests.serving import FileServer, serving
 
+pytestmark = pytest.mark.trust
 CONTENT = hashlib.shake_128(b"content").digest(1_000_000)
 MD5 = hashlib.md5(CONTENT).hexdigest()
 
@@ -156,6 +157,22 @@ def test_wrong_content_is_thrown_away(server: FileServer, tmp_path: Path) -> Non
     message = refused(remote(server, md5="0" * 32), tmp_path / "x")
     assert f"wrong content: md5 {MD5}, expected {'0' * 32}" in message
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("digits", [8, 64])
+def test_the_first_digits_of_a_sha_256_do_too(
+    server: FileServer, tmp_path: Path, digits: int
+) -> None:
+    known = hashlib.sha256(CONTENT).hexdigest()[:digits]
+    file = remote(server, md5="", sha256=known)
+    assert fetch_file(file, tmp_path / "x").read_bytes() == CONTENT
+    assert fetch_file(file, tmp_path / "x") == tmp_path / "x"
+    (tmp_path / "x").write_bytes(b"?" + CONTENT[1:])
+    with pytest.raises(InputError, match=f"wrong content: sha256 .*expected {known}; move it away"):
+        fetch_file(file, tmp_path / "x")
+    (tmp_path / "x").unlink()
+    message = refused(remote(server, md5="", sha256="0" * digits), tmp_path / "x")
+    assert f"expected {'0' * digits}; what came was removed" in message
 
 
 @pytest.mark.parametrize("change", [-1, 1])

@@ -53,6 +53,7 @@ def everything() -> str:
     return pages.page(HOSTILE, body, notice=HOSTILE)
 
 
+@pytest.mark.trust
 def test_a_page_with_every_element_is_well_formed_and_hostile_text_stays_text() -> None:
     text = everything()
     reader = Reader(text)
@@ -81,6 +82,7 @@ def test_a_page_follows_dark_mode_and_phones() -> None:
     ).named("meta")
 
 
+@pytest.mark.trust
 def test_a_script_and_a_style_stand_in_the_page_and_neither_can_be_left() -> None:
     script, style = 'if (1 < 2) { document.title = "&amp;"; }', "p > a { color: red; }"
     text = pages.page("t", "<p>all of it</p>", script=script, style=style)
@@ -93,6 +95,7 @@ def test_a_script_and_a_style_stand_in_the_page_and_neither_can_be_left() -> Non
             pages.page("t", "", **bad)
 
 
+@pytest.mark.trust
 def test_an_element_keeps_its_attributes_whatever_their_values() -> None:
     text = pages.element(
         "select", pages.element("option", value=0), class_="a", data_file=HOSTILE, hidden=True,
@@ -147,4 +150,5 @@ def test_what_scrolls_can_be_reached_from_the_keyboard() -> None:
 def test_a_file_name_that_is_not_utf8_is_shown_and_linked() -> None:
     name = b"caf\xe9.mid".decode("utf-8", "surrogateescape")  # as Python lists such a file
     assert pages.url(name) == "caf%E9.mid"
+    assert pages.url("//example.org/x") == ".///example.org/x", "no other host"
     pages.page(name, pages.download(name, name)).encode("utf-8")

@@ -1,15 +1,17 @@
 """Run folders: what is missing, damaged, foreign or dangerous is refused in words."""
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 from torch import nn
 
 from dlcourse.errors import InputError
 from dlcourse.music.lstm import NoteLSTM
-from dlcourse.runs import Run, load_weights, open_run
+from dlcourse.runs import STOPPED, Run, load_weights, open_run
 
 
 def make_run(folder: Path, config: str = "seed: 7\n") -> Path:
@@ -144,3 +146,14 @@ def test_a_checkpoint_of_another_network_names_the_first_difference(
 def test_a_checkpoint_that_lacks_weights_names_the_first(tmp_path: Path) -> None:
     path = saved(net(), tmp_path / "small.ckpt")
     unchanged(net(layers=2), path, r"rnn\.bias_hh_l1 is missing \(4 in all\)")
+
+
+def test_a_run_in_a_folder_of_others_which_may_only_be_read_is_at_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(self: FileLock, *args: object, **options: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    (tmp_path / "running.lock").touch()
+    monkeypatch.setattr(FileLock, "acquire", closed)
+    assert Run(tmp_path).state == STOPPED

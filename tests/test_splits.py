@@ -208,6 +208,7 @@ def test_a_file_of_no_list_or_of_two_is_an_error(tmp_path: Path) -> None:
         split.assign([""], ["x"])
 
 
+@pytest.mark.trust
 def test_a_leak_names_the_pair_and_what_they_share() -> None:
     check_no_leak(["a", "b", "a"], ["train", "val", "train"], ["1", "2", "3"], what="the song")
     with pytest.raises(InputError, match=r"'1' \(train\) and '3' \(val\) share the song 'a'"):

@@ -79,7 +79,20 @@ def test_what_is_no_sweep_is_said_so(tmp_path: Path) -> None:
         open_sweep(tmp_path / "nowhere")
     with pytest.raises(InputError, match=r"holds no sweep \(no sweep.json\)"):
         open_sweep(tmp_path)
-    for text in ("{", "{}"):
-        (tmp_path / PLAN).write_text(text)
-        with pytest.raises(InputError, match="damaged plan"):
-            open_sweep(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{", "{}", "[]", '{"command": [], "swept": [], "jobs": []}',
+        '{"command": [], "swept": [], "jobs": {"a": null}}',
+        '{"command": [], "swept": "seed", "jobs": {}}',
+        '{"command": [], "swept": [], "jobs": {"../a": []}}',
+        '{"command": [], "swept": [], "jobs": {"..": []}}',
+    ],
+)  # fmt: skip
+def test_a_damaged_plan_is_told_in_a_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / PLAN).write_text(text)
+    with pytest.raises(InputError, match=r"sweep.json: damaged.*makes it anew") as error:
+        open_sweep(tmp_path)
+    assert "\n" not in str(error.value)

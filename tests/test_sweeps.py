@@ -104,10 +104,14 @@ def test_a_job_that_was_begun_with_another_config_is_refused(
     failed = folder / "loss-cross_entropy_optimizer.lr-1e+38" / "config.yaml"
     for config in (path, failed):
         config.write_text(config.read_text().replace("steps: 20", "steps: 25"))
+    noted = kept / ".hydra" / "config.yaml"
+    as_it_was_begun = noted.read_text().replace("steps: 20", "steps: 25")
+    noted.write_text(as_it_was_begun)
     with start(folder.parents[2], *GRID) as process:
         _, errors = process.communicate()
     assert process.returncode == 2
     assert f"{kept.name}: begun with steps=25, and conf/ now says 20" in errors
+    assert noted.read_text() == as_it_was_begun, "its weights are of this config and no other"
     assert "steps: 20" in failed.read_text(), "what had failed was run again with what conf/ says"
     assert finished(folder)[kept.name] == before
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torch
 from dlcourse.callbacks import IntervalMeans
 from dlcourse.errors import InputError, Interrupted
 from dlcourse.metrics_file import read_metrics
+from dlcourse.resuming import resumed
 from dlcourse.training import build, train
 from tests.composing import composed, saved
 
@@ -135,11 +137,91 @@ def test_a_cluster_that_preempts_gets_the_job_back_after_its_checkpoint(
     assert_same_run(whole, folder)
 
 
-def test_resuming_before_the_first_checkpoint_says_so(tmp_path: Path) -> None:
-    folder = tmp_path / "early"
-    saved(composed(folder))
-    with pytest.raises(InputError, match="stopped before its first"):
-        train(composed(folder, f"resume={folder}"))
+def test_a_run_killed_before_its_first_checkpoint_begins_anew_and_says_so(
+    whole: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = whole.parent / "early"
+    with monkeypatch.context() as patch:
+        at_step(patch, 3, "crash")
+        with pytest.raises(Crash):
+            train(saved(composed(folder)))
+    leftover = folder / "checkpoints" / ".last.1@another-machine.partial.ckpt"
+    leftover.parent.mkdir()
+    leftover.touch()
+    train(composed(folder, f"resume={folder}"))
+    assert f"{folder}: stopped before its first checkpoint; it begins anew" in caplog.messages
+    assert_same_run(whole, folder)
+    assert not leftover.exists()
+
+
+def test_a_folder_that_is_used_again_does_not_go_on_from_what_another_run_left(
+    whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(shutil.copytree(whole, whole.parent / "again with a seed"))
+    with monkeypatch.context() as patch:
+        at_step(patch, 2, "crash")
+        with pytest.raises(Crash):
+            train(saved(composed(folder, "seed=3", "log_every=4")))
+    train(composed(folder, f"resume={folder}"))
+    fresh = whole.parent / "seed 3"
+    train(saved(composed(fresh, "seed=3", "log_every=4")))
+    assert_same_run(fresh, folder)
+
+
+def test_a_kill_after_the_last_step_costs_neither_curves_nor_numbers(
+    whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = whole.parent / "at the end"
+    with monkeypatch.context() as patch:
+        patch.setattr("dlcourse.callbacks.LearningCurves.on_train_end", crash)
+        with pytest.raises(Crash):
+            train(saved(composed(folder)))
+    train(composed(folder, f"resume={folder}"))
+    assert_same_run(whole, folder)
+    assert (folder / "curves.png").read_bytes() == (whole / "curves.png").read_bytes()
+
+
+def crash(*arguments: object) -> None:
+    raise Crash
+
+
+def test_a_run_whose_folder_was_moved_still_knows_its_best_weights(
+    whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A rate that ruins the weights after the first validation.
+    ruined = ["optimizer=sgd", "optimizer.lr=300.0", "scheduler=constant"]
+    stay, move = whole.parent / "stays", whole.parent / "moves"
+    best = train(saved(composed(stay, *ruined)))
+    with monkeypatch.context() as patch:
+        at_step(patch, 12, "SIGINT")
+        with pytest.raises(Interrupted):
+            train(saved(composed(move, *ruined)))
+    moved = move.rename(whole.parent / "moved")
+    assert train(composed(moved, f"resume={moved}")) == best
+    assert_same_run(stay, moved)
+
+
+def test_a_damaged_checkpoint_is_one_line_that_says_what_to_do(whole: Path) -> None:
+    folder = Path(shutil.copytree(whole, whole.parent / "damaged"))
+    path = folder / "checkpoints" / "last.ckpt"
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(InputError, match=r"last\.ckpt: .*damaged.*remove it to begin anew") as error:
+        train(composed(folder, f"resume={folder}", "steps=25"))
+    assert "\n" not in str(error.value)
+
+
+def test_first_weights_are_read_again_only_where_there_is_no_checkpoint(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    options = ["experiment=xray_phantoms", "net.weights=there.ckpt", "data_dir=data"]
+    saved(composed(folder, *options, quick=False))
+    again = composed(folder, f"resume={folder}")
+    config, checkpoint = resumed(again)
+    assert (config.net.weights, checkpoint) == ("there.ckpt", None)
+    last = folder / "checkpoints" / "last.ckpt"
+    last.parent.mkdir()
+    last.touch()
+    config, checkpoint = resumed(again)
+    assert (config.net.weights, checkpoint) == (None, last)
 
 
 def test_zero_steps_leave_the_first_weights(whole: Path) -> None:
@@ -169,14 +251,22 @@ def test_a_loss_that_is_not_finite_stops_the_run(whole: Path) -> None:
         whole.parent / "nan", "optimizer=sgd", "optimizer.lr=1e38", "scheduler=constant",
         "trainer.gradient_clip_val=null",
     )  # fmt: skip
-    with pytest.raises(InputError, match=r"the loss is (nan|inf) between steps"):
+    with pytest.raises(InputError, match=r"the loss is (nan|inf) at step"):
         train(saved(config))
     assert not (Path(config.folder) / "results.json").exists()
 
 
-@pytest.mark.parametrize("budget", [("steps=7", "validate_every=5"), ("steps=-5",)])
-def test_an_impossible_budget_is_refused(tmp_path: Path, budget: tuple[str, ...]) -> None:
-    with pytest.raises(InputError, match="multiple of validate_every"):
+@pytest.mark.parametrize(
+    ("budget", "told"),
+    [
+        (("steps=7", "validate_every=5"), "multiple of validate_every"),
+        (("steps=-5",), "steps=-5: a whole number is needed, from 0"),
+    ],
+)
+def test_an_impossible_budget_is_refused(
+    tmp_path: Path, budget: tuple[str, ...], told: str
+) -> None:
+    with pytest.raises(InputError, match=told):
         train(composed(tmp_path / "run", *budget))
 
 

@@ -112,6 +112,7 @@ def test_columns_are_the_resolved_options_and_the_names_of_their_files(
         assert "folder" not in run.config, "where a run lies is no column"
 
 
+@pytest.mark.trust
 def test_no_secret_of_the_environment_is_written_into_a_run_folder(sweep: Path) -> None:
     files = [path for path in sweep.rglob("*") if path.is_file()]
     assert any(path.suffix == ".wandb" for path in files)

@@ -6,21 +6,26 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from dlcourse.addresses import refuse_logins
+from dlcourse.command_line.grammar_limits import nameless_option, refuse_boundless
 from dlcourse.command_line.option_files import option_groups, script_options
 from dlcourse.command_line.override_grammar import chosen_options, parsed_override
 from dlcourse.command_line.suggestions import Known, flag_mistake, missing_option, mistake
 from dlcourse.errors import InputError
+from dlcourse.runs import Run
 
 _SEVERAL = ("hydra.mode=MULTIRUN", "sweep=")  # what stands for -m
 
 
 def refuse_mistakes(arguments: Sequence[str], conf: Path, *, script: str) -> None:
-    """Refuse what argparse would answer with its usage, and a sweep whose jobs cannot be composed.
+    """Refuse what argparse or Hydra would answer with a usage or a traceback, what would take them
+    forever, and a sweep whose jobs cannot be composed.
 
     Hydra composes jobs when the sweep's folder is there already; a single run it composes first.
 
     Raises:
-        InputError: With what was probably meant.
+        InputError: With what was probably meant; or a run's own config, given as --config-dir, is
+            a stranger's and asks for what it must not.
     """
     from hydra._internal.utils import get_args_parser
 
@@ -29,7 +34,13 @@ def refuse_mistakes(arguments: Sequence[str], conf: Path, *, script: str) -> Non
     said = None
     if not unknown:
         parsed, unknown = _parsed_flags(arguments)
-        if not unknown and parsed.multirun and not _other_conf(parsed):
+        refuse_boundless(parsed.overrides)
+        refuse_logins(parsed.overrides)
+        _refuse_foreign(parsed.config_dir)
+        if not unknown and (word := nameless_option(parsed.overrides, option_groups(conf))):
+            said = mistake(parsed.overrides, known_options(conf, script, ()), several=True)
+            said = said or f"{word}: the name of an option is needed"
+        elif not unknown and parsed.multirun and not _other_conf(parsed):
             said = _sweep_mistake(parsed.overrides, conf, script)
     if unknown:
         rest = [word for word in arguments if word not in unknown]
@@ -80,6 +91,13 @@ def _parsed_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[st
     parser = get_args_parser()
     parser.error = _refuse  # type: ignore[method-assign]
     return parser.parse_known_args(list(arguments))
+
+
+def _refuse_foreign(config_dir: str | None) -> None:
+    """A run folder's config is held to the same rules whichever way it is run again."""
+    noted = Path(config_dir or "").resolve()
+    if noted.name == ".hydra" and (noted / "config.yaml").is_file():
+        _ = Run(noted.parent).config
 
 
 def _other_conf(parsed: argparse.Namespace) -> bool:

@@ -29,11 +29,11 @@ def quoted_override(key: str, text: str) -> str:
 
 
 def chosen_options(parsed: Any) -> list[str]:
-    """The options that a parsed override of a group names; not those of a glob, nor null."""
+    """The options that a parsed override of a group names; not those of a glob."""
     from hydra.core.override_parser.types import Glob
 
     if isinstance(parsed.value(), Glob):
         return []
     values = parsed.sweep_iterator() if parsed.is_sweep_override() else [parsed.value()]
     lists = [value if isinstance(value, list) else [value] for value in values]
-    return [str(name) for names in lists for name in names if name is not None]
+    return ["null" if name is None else str(name) for names in lists for name in names]

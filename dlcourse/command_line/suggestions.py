@@ -179,7 +179,7 @@ def _option(parsed: Any, known: Known) -> str | None:
 
 
 def _no_option(group: str, name: str, options: Sequence[str]) -> str:
-    near = get_close_matches(name, options, n=2, cutoff=0.5)
+    near = get_close_matches("none" if name == "null" else name, options, n=2, cutoff=0.5)
     meant = f"; did you mean {_either(f'{group}={option}' for option in near)}?" if near else ";"
     return f"{group}={name}: no such option{meant} {group} has {', '.join(options)}"
 

@@ -1,9 +1,9 @@
 """One run folder as a record; what is damaged in it is said in the record."""
 
-import json
 import math
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from dlcourse.comparison.options import (
 )
 from dlcourse.comparison.records import Record
 from dlcourse.errors import InputError
+from dlcourse.left_json import read_json
 from dlcourse.metrics_file import METRICS_FILE, TIMES_FILE, read_metrics, read_times
 from dlcourse.runs import FAILED, Run
 from dlcourse.sweep_folder import Job
@@ -28,7 +29,7 @@ MODEL = "model"  # the trained network's row of a results table; the others are 
 _INTERVAL = "_interval"
 _OVER_MODEL = "_over_model"  # what a baseline of this run is above the model of this run
 # Damaged contents; a file's own library adds kinds of these.
-_DAMAGE = (OSError, ValueError, LookupError, TypeError, AttributeError)
+_DAMAGE = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
 
 
 def load_options(job: Job) -> tuple[Options, str | None]:
@@ -89,7 +90,8 @@ def rerun_command(overrides: Sequence[str], *, sweep: str | None = None) -> str:
 
 def _seconds(run: Run) -> float | None:
     try:
-        return float((run.outcome or {})["seconds"])
+        seconds = float((run.outcome or {})["seconds"])
+        return seconds if math.isfinite(seconds) else None
     except (InputError, *_DAMAGE):  # not known; a damaged outcome is in the state's error
         return None
 
@@ -115,19 +117,16 @@ def _read(complaints: list[str], path: Path, read: Callable[[Path], Any]) -> Any
         return None
     try:
         return read(path)
+    except InputError as error:
+        complaints.append(str(error))
+        return None
     except _DAMAGE as error:
         complaints.append(f"{path.name} is damaged: {first_line(error)}")
         return None
 
 
 def _json_of(kind: type) -> Callable[[Path], Any]:
-    def read(path: Path) -> Any:
-        value = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(value, kind):
-            raise ValueError(f"holds a {type(value).__name__}, not a {kind.__name__}")
-        return value
-
-    return read
+    return partial(read_json, kind=kind, advice="run the job anew")
 
 
 def _results(path: Path) -> dict[str, Any]:

@@ -4,7 +4,6 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from dlcourse.errors import InputError
 from dlcourse.options import PLACE, flat_options
 from dlcourse.runs import Run
 
@@ -24,18 +23,14 @@ _ELSEWHERE = (*PLACE, GRID, "hydra", "logger")
 def run_options(run: Run) -> Options:
     """The chosen file of every group, and every value of the config.
 
-    Interpolations are left out: they repeat another value, or say where the run lies.
+    Interpolations are left out: they repeat another value, or say where the run lies. Nothing is
+    made of the config, so that one of a stranger, too, can be compared.
 
     Raises:
         InputError: The config is damaged.
     """
-    from omegaconf import OmegaConf
-
-    values = flat_options(OmegaConf.to_container(run.config, resolve=False))
-    try:
-        chosen = {group: "null" if name == "None" else name for group, name in run.choices.items()}
-    except Exception as error:  # yaml and omegaconf raise many kinds
-        raise InputError(f"{run.folder}/.hydra/hydra.yaml: damaged: {first_line(error)}") from error
+    values = flat_options(run.noted_config | {"folder": str(run.folder)})
+    chosen = {group: "null" if name == "None" else name for group, name in run.choices.items()}
     options = {**chosen, **{key: as_text(value) for key, value in values.items()}}
     return {key: value for key, value in options.items() if "${" not in value}
 

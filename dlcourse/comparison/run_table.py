@@ -1,13 +1,12 @@
 """`report.csv`: a row a run, for other programs."""
 
-import csv
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from dlcourse.comparison.options import REPEATS, SEED
 from dlcourse.comparison.records import Comparison, Record
-from dlcourse.files import written_whole
+from dlcourse.files import write_rows
 
 Row = list[str]
 
@@ -19,8 +18,7 @@ def write_csv(comparison: Comparison, path: str | Path) -> None:
     of their intervals as `test/<name>/low` and `/high`, folders are seen from the sweep's.
     """
     header, rows = run_table(comparison)
-    with written_whole(path) as partial, open(partial, "w", newline="", encoding="utf-8") as out:
-        csv.writer(out).writerows([header, *rows])
+    write_rows(path, [header, *rows])
 
 
 def run_table(comparison: Comparison) -> tuple[Row, list[Row]]:

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dlcourse.comparison.gathering import gather, state_of
-from dlcourse.comparison.layout import aligned
 from dlcourse.errors import InputError
 from dlcourse.runs import DONE, FAILED, PRUNED
 from dlcourse.sweep_folder import Job
+from dlcourse.text_tables import aligned
 
 ALL_DONE, SOME_FAILED, UNFINISHED = 0, 1, 3
 

@@ -4,12 +4,12 @@ from collections import Counter
 from pathlib import Path
 from statistics import fmean
 
-from dlcourse.comparison.layout import as_markdown, markdown_table
 from dlcourse.comparison.records import Comparison, Difference, Group, Spread
 from dlcourse.comparison.run_table import Row, metric_names
 from dlcourse.comparison.wording import ends, places, repetition
 from dlcourse.files import write_text
 from dlcourse.runs import DONE, FAILED
+from dlcourse.text_tables import as_markdown, markdown_table
 
 _READING = (
     "Mean ± sample standard deviation over what is repeated. Difference: to the first row, paired, "

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from dlcourse.comparison.layout import aligned, one_line
 from dlcourse.exercises.checking import CRASHED, NOT_BEGUN, RIGHT, Outcome
+from dlcourse.text_tables import aligned, one_line
 
 MARKS = {RIGHT: "+", NOT_BEGUN: "."}  # all others: "!"
 

@@ -28,11 +28,15 @@ from typing import Any
 from dlcourse.errors import InputError
 from dlcourse.exercises.grading_process import NotGraded, check_apart
 from dlcourse.exercises.student_process import NOT_BEGUN, RIGHT, SECONDS
-from dlcourse.exercises.submissions import Submission, printable, read_submission
+from dlcourse.exercises.submissions import Submission, read_submission
 from dlcourse.files import write_json, write_text
 from dlcourse.progress import progress_bar
+from dlcourse.terminal import printable
 
 log = logging.getLogger(__name__)
+
+# What a spreadsheet takes for a formula when a cell begins with it; the last four are wide ones.
+FORMULA = tuple("=+-@＝＋－＠")
 
 NOT_GRADED = "not graded"
 # Of a submission and the seconds for an exercise: records of outcomes.
@@ -176,31 +180,31 @@ def table(grades: Sequence[Grade], exercises: Sequence[str]) -> str:
     writer = csv.writer(rows, lineterminator="\n")
     writer.writerow(["student", "right", "of", *exercises, "notes"])
     for grade in grades:
-        states = [grade.state(name) for name in exercises]
-        notes = "; ".join(grade.notes)
-        cells = [_no_formula(grade.student), grade.right, len(exercises), *states]
-        writer.writerow([*cells, _no_formula(notes)])
+        texts = [*(grade.state(name) for name in exercises), "; ".join(grade.notes)]
+        numbers = [grade.right, len(exercises)]
+        writer.writerow([_cell(grade.student), *numbers, *map(_cell, texts)])
     return rows.getvalue()
 
 
-def _no_formula(text: str) -> str:
-    """A spreadsheet computes what begins like this; students choose the names of their files."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+def _cell(text: str) -> str:
+    """A text on one line that no spreadsheet computes: students choose the names of their files."""
+    line = printable(text)
+    return f"'{line}" if line.startswith(FORMULA) else line
 
 
 def feedback(grade: Grade) -> str:
     """A student's findings as Markdown: what is right needs no words."""
-    lines = [f"# {grade.student}: {grade.right} of {len(grade.outcomes)} right", ""]
+    lines = [f"# {_literal(grade.student)}: {grade.right} of {len(grade.outcomes)} right", ""]
     for outcome in grade.outcomes:
-        lines.append(f"- {outcome['exercise']}: {outcome['state']}")
+        lines.append(_literal(f"- {outcome['exercise']}: {outcome['state']}"))
         lines += [f"  - {_literal(f['text'])}" for f in outcome["findings"] if not f["ok"]]
     lines += ["", *(f"Note: {_literal(note)}" for note in grade.notes)]
     return "\n".join(lines).rstrip() + "\n"
 
 
 def _literal(text: str) -> str:
-    """Text that shows as it is: an error's message is the student's, and no page of ours."""
-    return printable(text).replace("<", "&lt;").replace("[", "\\[")
+    """Text without tags and links: names and messages are the student's, no page of ours."""
+    return printable(text).replace("&", "&amp;").replace("<", "&lt;").replace("[", "\\[")
 
 
 def add_grade(subparsers: Any) -> argparse.ArgumentParser:

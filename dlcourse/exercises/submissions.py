@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from dlcourse.terminal import printable
+
 MOST_BYTES = 200_000  # of a file; the labs' are below 20,000
 MOST_FILES = 100
 _MOST_ENTRIES = 5_000
@@ -148,9 +150,3 @@ def package_hash() -> str:
         digest.update(path.relative_to(root).as_posix().encode() + b"\0")
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
-
-
-def printable(text: str) -> str:
-    """A name from a student's disk as one line of UTF-8."""
-    escaped = text.encode("utf-8", "backslashreplace").decode()
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in escaped)

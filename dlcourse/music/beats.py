@@ -1,13 +1,13 @@
 """Performed timing onto the grid of 16th notes: where the beats are, and what snaps to them."""
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
 from dlcourse.errors import InputError
 from dlcourse.music.notes import (
     END,
+    LONGEST_QUARTERS,
     PITCH,
     START,
     STEPS_PER_QUARTER,
@@ -42,38 +42,6 @@ class BeatGrid:
     first_downbeat: int = 0
     beats_per_bar: int = 4
     source: str = "score"
-
-
-def read_beats(path: str | Path) -> BeatGrid:
-    """Read POP909's `beat_midi.txt`: seconds, downbeat of simple metre, downbeat of compound metre.
-
-    The third column marks every second downbeat of the second one: bars of four beats out of two,
-    which is what the audio annotation of 98 % of these songs counts, and six out of three, which
-    the audio counts as three. Bars are 4 or 3 beats long accordingly. Where inserted or dropped
-    beats shift the bars within a song, the phase that most downbeats share is taken.
-
-    Source: Wang et al., "POP909", ISMIR 2020; measured on its 909 songs.
-
-    Raises:
-        InputError: Missing, not three columns of numbers, too short, times that do not increase.
-    """
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-        table = np.array([line.split() for line in lines if line.strip()], dtype=np.float64)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except ValueError as error:
-        raise InputError(f"{path}: not lines of three numbers: {error}") from error
-    if table.ndim != 2 or len(table) < 2 or table.shape[1] != 3 or not np.isfinite(table).all():
-        raise InputError(f"{path}: holds {table.shape} numbers, expected (2 or more beats, 3)")
-    seconds, simple, compound = table.T
-    if (np.diff(seconds) <= 0).any():
-        raise InputError(f"{path}: the times of the beats do not increase")
-    spacing = np.diff(np.flatnonzero(simple))
-    beats_per_bar = 3 if len(spacing) and np.median(spacing) == 3 else 4
-    downbeats = np.flatnonzero(simple if beats_per_bar == 3 else compound)
-    phases = np.bincount(downbeats % beats_per_bar, minlength=beats_per_bar)
-    return BeatGrid(seconds, int(phases.argmax()), beats_per_bar, "annotated")
 
 
 def score_beats(song: Song) -> BeatGrid:
@@ -111,12 +79,23 @@ def quantise(song: Song, grid: BeatGrid) -> Song:
     Between beats the 16ths are spaced evenly; before the first and after the last beat, the
     outer beats' spacing goes on. Tick 0 is the bar line at or before the first note. Notes are at
     least one step long unless they had no length before. Onsets never change their order.
+
+    Raises:
+        InputError: By these beats it lasts longer than anybody plays.
     """
     bar = grid.beats_per_bar * STEPS_PER_QUARTER
     steps = [_steps(song, grid, t.notes[:, : END + 1]) for t in song.tracks]
     first = min((int(s[:, START].min()) for s in steps if len(s)), default=0)
     downbeat = grid.first_downbeat * STEPS_PER_QUARTER
     origin = downbeat + (first - downbeat) // bar * bar
+    quarters = (
+        max((int(s.max()) for s in steps if len(s)), default=0) - origin
+    ) // STEPS_PER_QUARTER
+    if quarters > LONGEST_QUARTERS:
+        raise InputError(
+            f"{song.name}: lasts {quarters} quarter notes by its {grid.source} beats, at most "
+            f"{LONGEST_QUARTERS} are read"
+        )
     tracks = []
     for track, times in zip(song.tracks, steps, strict=True):
         notes = track.notes.copy()

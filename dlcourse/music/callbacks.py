@@ -1,6 +1,7 @@
 """What a music run leaves behind: the table of results and a few songs."""
 
 import logging
+import math
 from collections.abc import Sequence
 from itertools import compress
 from pathlib import Path
@@ -107,7 +108,7 @@ class ResultsTable(Callback):
         score = None if checkpoint is None else checkpoint.best_model_score
         return {
             "metric": None if checkpoint is None else checkpoint.monitor,
-            "best": None if score is None else float(score),
+            "best": None if score is None or not math.isfinite(score) else float(score),
         }
 
 

@@ -21,7 +21,7 @@ from typing import TypeVar
 import numpy as np
 
 from dlcourse.errors import InputError
-from dlcourse.files import written_whole
+from dlcourse.made_folders import made_folder
 from dlcourse.music.midi import write_midi
 from dlcourse.music.notes import COMMON_TIME, STEPS_PER_QUARTER, Metre, Song, Track, note_array
 
@@ -146,22 +146,21 @@ def compose_corpus(
 ) -> None:
     """Write the first `songs` songs as MIDI files into a folder, whole or not at all.
 
-    A folder that is there already is taken to be finished and left as it is. `progress` wraps the
-    song numbers to show how far we are; `tqdm` fits.
+    A folder that is there already, as it was made, is left as it is. `progress` wraps the song
+    numbers to show how far we are; `tqdm` fits.
 
     Raises:
         InputError: `songs` is not positive.
     """
-    folder = Path(folder)
     if songs < 1:
         raise InputError(f"songs={songs}: compose at least 1")
-    if folder.is_dir():
-        return
-    with written_whole(folder) as partial:
-        partial.mkdir()
+
+    def fill(partial: Path) -> None:
         for index in progress(range(songs)):
             song = compose_song(index, seed=seed)
             write_midi(song, partial / f"{song.name}.mid")
+
+    made_folder(folder, fill)
 
 
 def _pick(rng: Rng, options: Sequence[T]) -> T:

@@ -1,22 +1,25 @@
 """From a folder of MIDI files to encoded songs with a split each, and the ledger of all of it."""
 
-import csv
 import hashlib
-from collections.abc import Hashable, Sequence
+import os
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 
 from dlcourse.errors import InputError
-from dlcourse.files import written_whole
-from dlcourse.music.beats import estimate_beats, is_performed, quantise, read_beats
+from dlcourse.files import write_rows
+from dlcourse.music.beat_files import LARGEST_BEAT_FILE, read_beats
+from dlcourse.music.beats import estimate_beats, is_performed, quantise
 from dlcourse.music.encoding import Encoded, Encoding
 from dlcourse.music.keys import estimate_key
-from dlcourse.music.midi import MIDI_SUFFIXES, is_midi, read_midi
+from dlcourse.music.midi import MIDI_SUFFIXES, is_midi, midi_content, parse_midi
 from dlcourse.music.notes import Song
 from dlcourse.music.signatures import melody_signatures
 from dlcourse.progress import progress_bar
 from dlcourse.splits import Split, check_no_leak, named_groups
+from dlcourse.strange_files import content_of
+from dlcourse.terminal import printable
 
 TIMINGS = ("auto", "score", "performed")
 BEAT_FILE = "beat_midi.txt"  # POP909's annotation, beside the song
@@ -29,7 +32,7 @@ class Entry:
     """One file of a corpus.
 
     Attributes:
-        file: Its path below the corpus folder, with forward slashes.
+        file: Its path below the corpus folder, with forward slashes, in one line of valid text.
         reason: Why it takes no part; empty for a file that does.
         timing: Where its 16th grid comes from: the score, annotated or estimated beats.
         sha1: Of what was read: the file, and its beats where these are annotated.
@@ -70,26 +73,41 @@ def read_corpus(
         exclude: Patterns of paths below the folder that are listed but not read.
 
     Raises:
-        InputError: The folder is missing, or holds no MIDI file, or none that can be used.
+        InputError: The folder is missing or closed, holds no MIDI file, or none that can be used.
     """
     root = Path(folder)
     if timing not in TIMINGS:
         raise InputError(f"data.timing={timing}: choose one of {', '.join(TIMINGS)}")
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; data.root=<folder> names one with MIDI files")
-    paths = sorted((p for p in root.rglob("*") if is_midi(p)), key=lambda p: p.as_posix())
+    paths = sorted(_midi_paths(root), key=lambda path: path.as_posix())
     if not paths:
         raise InputError(f"{root}: no file ends in {' or '.join(MIDI_SUFFIXES)}")
     entries = []
     for path in progress_bar(paths, "reading songs"):
-        file = path.relative_to(root).as_posix()
+        # Two names stay two: a backslash of the name itself is doubled.
+        file = printable(path.relative_to(root).as_posix().replace("\\", "\\\\"))
         if any(fnmatch(file, pattern) for pattern in exclude):
-            entries.append(Entry(file, song_title(path.stem), reason="excluded by pattern"))
+            entries.append(Entry(file, _title(path), reason="excluded by pattern"))
         else:
             entries.append(_read_entry(path, file, encoding, timing=timing))
     if all(entry.reason for entry in entries):
         raise InputError(f"{root}: none of {len(entries)} files can be used; {_first(entries)}")
     return entries
+
+
+def _midi_paths(root: Path) -> Iterator[Path]:
+    """Whatever is named like a MIDI file; a folder that cannot be looked into hides no songs."""
+
+    def refuse(error: OSError) -> None:
+        raise InputError(f"{error.filename}: cannot be read ({error.strerror})") from error
+
+    for folder, folders, files in os.walk(root, onerror=refuse):
+        yield from filter(is_midi, (Path(folder, name) for name in [*folders, *files]))
+
+
+def _title(path: Path) -> str:
+    return song_title(printable(path.stem))
 
 
 def split_corpus(entries: Sequence[Entry], split: Split) -> list[Entry]:
@@ -118,17 +136,18 @@ def _first(entries: Sequence[Entry]) -> str:
 
 
 def _read_entry(path: Path, file: str, encoding: Encoding, *, timing: str) -> Entry:
-    title = song_title(path.stem)
+    title, beats = _title(path), path.with_name(BEAT_FILE)
     try:
-        song, source = on_grid(read_midi(path), path.with_name(BEAT_FILE), timing=timing)
+        content = midi_content(path)
+        song, source = on_grid(parse_midi(content, path), beats, timing=timing)
         encoded = encoding.encode(song)
+        annotation = content_of(beats, most=LARGEST_BEAT_FILE) if beats.is_file() else b""
     except InputError as error:
-        return Entry(file, title, reason=str(error))
-    content, beats = path.read_bytes(), path.with_name(BEAT_FILE)
+        return Entry(file, title, reason=printable(str(error)))
     digest = hashlib.sha1(content).hexdigest()
     identity = (("title", title), ("content", digest), *melody_signatures(song))
-    if beats.is_file():
-        digest = hashlib.sha1(content + beats.read_bytes()).hexdigest()
+    if annotation:
+        digest = hashlib.sha1(content + annotation).hexdigest()
     reason = encoding.reason_to_drop(encoded)
     return Entry(file, title, reason, song, encoded, source, digest, identity)
 
@@ -153,10 +172,7 @@ def write_ledger(entries: Sequence[Entry], path: str | Path) -> None:
     """Write `corpus.csv`: every file, kept or dropped and why, and what became of its notes."""
     rows = [_ledger_row(entry) for entry in entries]
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    with written_whole(path) as partial, open(partial, "w", newline="", encoding="utf-8") as out:
-        writer = csv.DictWriter(out, columns, restval="")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(path, [columns, *([row.get(column, "") for column in columns] for row in rows)])
 
 
 def _ledger_row(entry: Entry) -> dict[str, object]:

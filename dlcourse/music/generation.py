@@ -22,6 +22,7 @@ from dlcourse.music.predictor import NotePredictor
 from dlcourse.music.priors.prior import Priors
 from dlcourse.music.sampling import Predict, Sampler, find_loop
 from dlcourse.splits import TRAIN
+from dlcourse.terminal import printable
 
 NOTHING, RANDOM = "nothing", "random"
 
@@ -117,7 +118,7 @@ def file_primer(path: str | Path, encoding: Encoding) -> Primer:
     encoded = encoding.encode(song)
     if not encoded.encoded:
         raise InputError(f"{path}: no notes that this encoding can hold")
-    return song_primer(path.name, song, encoded.frames, encoding)
+    return song_primer(printable(path.name), song, encoded.frames, encoding)
 
 
 def choose_primers(

@@ -1,5 +1,7 @@
 """Ticks and the grid of steps: rounding, where a step stands in its bar, and back to a song."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from dlcourse.music.notes import STEPS_PER_QUARTER, Metre, Song, Track, note_array
@@ -31,28 +33,39 @@ def bar_positions(
     metre: Metre, steps: int, *, steps_per_quarter: int = STEPS_PER_QUARTER
 ) -> np.ndarray:
     """The positions (T, 3) of `steps` steps from a bar line on; see `Encoded`."""
-    bar = metre.bar_length(steps_per_quarter)
-    step = np.arange(max(0, steps)) % bar
-    compound = metre.denominator == 8 and metre.numerator % 3 == 0
-    beat = (
-        steps_in_beat(steps_per_quarter)
-        if compound
-        else max(1, 4 * steps_per_quarter // metre.denominator)
-    )
-    places = step % steps_in_bar(steps_per_quarter), step % beat % steps_in_beat(steps_per_quarter)
-    return np.stack([*places, np.full_like(step, bar)], axis=1)
+    step = np.arange(max(0, steps))
+    return _positions(step, [metre], np.zeros_like(step), steps_per_quarter=steps_per_quarter)
 
 
 def song_positions(
     song: Song, steps: int, *, steps_per_quarter: int = STEPS_PER_QUARTER
 ) -> np.ndarray:
     """`bar_positions` (T, 3) under a song's own time signatures; each begins a bar."""
-    positions = np.zeros((steps, 3), dtype=np.int64)
-    for metre in song.metres:
-        tick, per_quarter = metre.tick, song.ticks_per_quarter
-        first = int(to_steps(tick, per_quarter, steps_per_quarter=steps_per_quarter))
-        positions[first:] = bar_positions(metre, steps - first, steps_per_quarter=steps_per_quarter)
-    return positions
+    ticks, step = [metre.tick for metre in song.metres], np.arange(steps)
+    first = to_steps(ticks, song.ticks_per_quarter, steps_per_quarter=steps_per_quarter)
+    which = np.searchsorted(first, step, side="right") - 1
+    since = step - first[which]
+    return _positions(since, song.metres, which, steps_per_quarter=steps_per_quarter)
+
+
+def _positions(
+    step: np.ndarray, metres: Sequence[Metre], which: np.ndarray, *, steps_per_quarter: int
+) -> np.ndarray:
+    """Positions (T, 3) of steps (T,) since a bar line, each in the metre of this index."""
+    sizes = [
+        (metre.bar_length(steps_per_quarter), _beat_length(metre, steps_per_quarter))
+        for metre in metres
+    ]
+    bar, beat = np.array(sizes, dtype=np.int64)[which].T
+    step = step % bar
+    places = step % steps_in_bar(steps_per_quarter), step % beat % steps_in_beat(steps_per_quarter)
+    return np.stack([*places, bar], axis=1)
+
+
+def _beat_length(metre: Metre, steps_per_quarter: int) -> int:
+    if metre.denominator == 8 and metre.numerator % 3 == 0:
+        return steps_in_beat(steps_per_quarter)
+    return max(1, 4 * steps_per_quarter // metre.denominator)
 
 
 def song_on_grid(

@@ -17,7 +17,6 @@ from dlcourse.music.note_account import NoteAccount
 from dlcourse.music.notes import (
     COMMON_TIME,
     END,
-    HIGHEST_PITCH,
     LOWEST_PITCH,
     NUM_KEYS,
     PITCH,
@@ -192,17 +191,13 @@ def key_states(
     from the tick `stop` on are not read.
     """
     steps = int(to_steps(min(song.end, stop), song.ticks_per_quarter)) + 1
-    events = np.array(
-        [
-            (tick, index, is_on, pitch - LOWEST_PITCH)
-            for index, track in enumerate(tracks)
-            for start, end, pitch, _ in track.notes.tolist()
-            if LOWEST_PITCH <= pitch <= HIGHEST_PITCH
-            for tick, is_on in ((start, int(start < end)), (end, 0))
-            if tick < stop
-        ],
-        dtype=np.int64,
-    ).reshape(-1, 4)
+    notes = np.concatenate([note_array([]), *(track.notes for track in tracks)])
+    index = np.repeat(np.arange(len(tracks)), [len(track.notes) for track in tracks])
+    start, end, key = notes[:, START], notes[:, END], notes[:, PITCH] - LOWEST_PITCH
+    begins = np.stack([start, index, start < end, key], axis=1)
+    ends = np.stack([end, index, np.zeros_like(index), key], axis=1)
+    events = np.concatenate([begins, ends])
+    events = events[(events[:, 0] < stop) & (events[:, 3] >= 0) & (events[:, 3] < NUM_KEYS)]
     events = events[np.lexsort(events.T[::-1])]  # by tick, track, off before on
     frame = to_steps(events[:, 0], song.ticks_per_quarter)
     latest = np.zeros((steps, NUM_KEYS), dtype=np.int64)

@@ -6,6 +6,7 @@ agree note for note, except that pretty_midi drops notes of zero length before a
 """
 
 import warnings
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,14 @@ import symusic
 
 from dlcourse.errors import InputError
 from dlcourse.files import written_whole
+from dlcourse.music.midi_checks import check_header, check_times
 from dlcourse.music.notes import COMMON_TIME, Metre, Song, Track, note_array
+from dlcourse.strange_files import content_of, memory_limit
+from dlcourse.terminal import printable
 
 MIDI_SUFFIXES = (".mid", ".midi")
-LONGEST_QUARTERS = 50_000  # over three hours at 240 bpm: beyond it a file is taken to be damaged
+LARGEST_FILE = 2**22  # bytes: over a million notes
+_MEMORY = 512  # MiB; symusic takes it for each instrument anew, and a file may name thousands
 
 
 def is_midi(path: Path) -> bool:
@@ -32,27 +37,41 @@ def read_midi(path: str | Path, *, reader: str = "symusic") -> Song:
         InputError: The file is missing, empty, not MIDI, damaged, has no time base (ticks per
             quarter) or lasts longer than anybody plays.
     """
+    return parse_midi(midi_content(path), path, reader=reader)
+
+
+def midi_content(path: str | Path) -> bytes:
+    """What a MIDI file holds.
+
+    Raises:
+        InputError: The file cannot be read, or is larger than any music.
+    """
+    return content_of(path, most=LARGEST_FILE)
+
+
+def parse_midi(data: bytes, path: str | Path, *, reader: str = "symusic") -> Song:
+    """A MIDI file of which the content is at hand; see `read_midi`.
+
+    Args:
+        path: What the song and the errors are named after.
+    """
     path = Path(path)
     if reader not in _READERS:
         raise InputError(f"reader={reader!r}: choose one of {', '.join(_READERS)}")
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
     if not data.startswith(b"MThd"):
         found = f"starts with {data[:4]!r}" if data else "is empty (0 bytes)"
         raise InputError(f"{path}: not a MIDI file: it {found}, a MIDI file starts with b'MThd'")
+    check_header(path, data)
     try:
-        song = _READERS[reader](path, data)
-    except (RuntimeError, ValueError, OSError, EOFError, LookupError, ArithmeticError) as error:
+        with memory_limit(_MEMORY):
+            song = _READERS[reader](path, data)
+    except MemoryError as error:
+        raise InputError(f"{path}: needs more than {_MEMORY} MiB of memory to be read") from error
+    except Exception as error:  # the parsers raise what they like; mido, plain `Exception`s
         raise InputError(f"{path}: damaged MIDI file: {_first_line(error)}") from error
     if song.ticks_per_quarter < 1:
         raise InputError(f"{path}: no ticks per quarter note (SMPTE time is not supported)")
-    if song.end > LONGEST_QUARTERS * song.ticks_per_quarter:
-        raise InputError(
-            f"{path}: lasts {song.end // song.ticks_per_quarter} quarter notes, at most "
-            f"{LONGEST_QUARTERS} are read: the file looks damaged"
-        )
+    check_times(path, song)
     return song
 
 
@@ -96,7 +115,7 @@ def _read_symusic(path: Path, data: bytes) -> Song:
             Track(note_array(notes), _clean_name(track.name), track.program, track.is_drum)
         )
     return Song(
-        name=path.stem,
+        name=printable(path.stem),
         ticks_per_quarter=score.ticks_per_quarter,
         tracks=tuple(tracks),
         tempos=_tempos([(t.time, t.qpm) for t in score.tempos]),
@@ -109,7 +128,7 @@ def _read_pretty_midi(path: Path, data: bytes) -> Song:
     with warnings.catch_warnings():
         # Tempo and metre events on every track: legal in the lab's files, and handled by us.
         warnings.simplefilter("ignore", RuntimeWarning)
-        midi = pretty_midi.PrettyMIDI(str(path))
+        midi = pretty_midi.PrettyMIDI(BytesIO(data))
     tracks = tuple(
         Track(
             note_array([(_tick(midi, n.start), _tick(midi, n.end), n.pitch, n.velocity)
@@ -120,7 +139,7 @@ def _read_pretty_midi(path: Path, data: bytes) -> Song:
     )  # fmt: skip
     times, tempos = midi.get_tempo_changes()
     return Song(
-        name=path.stem,
+        name=printable(path.stem),
         ticks_per_quarter=midi.resolution,
         tracks=tracks,
         tempos=_tempos([(_tick(midi, t), q) for t, q in zip(times, tempos, strict=True)]),
@@ -154,8 +173,8 @@ def _metres(changes: list[tuple[int, int, int]]) -> tuple[Metre, ...]:
     """One metre a tick, starting at tick 0, without repetitions."""
     table = {0: COMMON_TIME} | {int(c[0]): Metre(*map(int, c)) for c in changes if c[1] and c[2]}
     ordered = [table[tick] for tick in sorted(table)]
-    same = [i for i in range(1, len(ordered)) if _beats(ordered[i]) == _beats(ordered[i - 1])]
-    return tuple(m for i, m in enumerate(ordered) if i not in same)
+    changes = zip(ordered[1:], ordered, strict=False)
+    return (ordered[0], *(new for new, old in changes if _beats(new) != _beats(old)))
 
 
 def _beats(metre: Metre) -> tuple[int, int]:
@@ -189,4 +208,4 @@ def _clean_name(name: str) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return printable((str(error).strip().splitlines() or [type(error).__name__])[0])

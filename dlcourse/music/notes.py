@@ -12,6 +12,7 @@ LOWEST_PITCH = 24  # C1, the lab's `lowerBound`
 HIGHEST_PITCH = 101  # F7, the lab's `upperBound` is exclusive
 NUM_KEYS = HIGHEST_PITCH - LOWEST_PITCH + 1
 STEPS_PER_QUARTER = 4
+LONGEST_QUARTERS = 50_000  # over three hours at 240 bpm: what lasts longer is taken to be damaged
 
 START, END, PITCH, VELOCITY = range(4)
 OFF, HELD, STRUCK = range(3)  # states of a key: silent, goes on from the step before, begins

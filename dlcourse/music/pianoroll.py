@@ -29,6 +29,7 @@ from dlcourse.music.notes import (
 
 TICKS_PER_QUARTER = 480  # of decoded songs, or the next multiple of the steps
 VELOCITY = 80
+_STRUCK_HELD = np.uint8(STRUCK), np.uint8(HELD)  # Python's would make arrays of 64 bits
 
 
 class PianoRoll(Encoding):
@@ -112,10 +113,12 @@ class PianoRoll(Encoding):
         """Frames (T, P) of notes."""
         onset, end = self._steps(notes, song)
         key = notes[:, PITCH] - self.low
-        edges = np.zeros((steps + 1, self.num_keys), dtype=np.int64)
+        edges = np.zeros((steps + 1, self.num_keys), dtype=np.int32)
         np.add.at(edges, (onset, key), 1)
         np.add.at(edges, (end, key), -1)
-        frames = (edges.cumsum(axis=0)[:-1] > 0).astype(np.int8)  # HELD, or what sounds
+        frames = (np.cumsum(edges, axis=0, out=edges)[:-1] > 0).astype(
+            np.int8
+        )  # HELD, or what sounds
         if self.onsets:
             frames[onset, key] = STRUCK
         return frames
@@ -132,10 +135,9 @@ class PianoRoll(Encoding):
         """Key, onset and end (M,) of every note in frames (T, P), sorted by key and onset."""
         states = self.states(frames[None])[0].T  # (P, T)
         states = np.pad(states, ((0, 0), (0, 1)))  # all ends before the next key begins
-        bounds = np.flatnonzero(states != HELD)  # where a note begins or ends, key by key
-        begins = states.ravel()[bounds] == STRUCK
-        key, onset = np.divmod(bounds[begins], states.shape[1])
-        return key, onset, np.append(bounds, 0)[1:][begins] % states.shape[1]
+        key, onset = np.nonzero(states == STRUCK)
+        ends = (states[:, :-1] != OFF) & (states[:, 1:] != HELD)
+        return key, onset, np.nonzero(ends)[1] + 1  # as many as begin, in the same order
 
     def decode(
         self,
@@ -165,7 +167,7 @@ class PianoRoll(Encoding):
         """See `Encoding`; what cannot be held, for it did not sound, is struck."""
         sounds = np.asarray(frames) > 0
         struck = (frames == STRUCK) | (states == OFF)
-        return np.where(sounds, np.where(struck, STRUCK, HELD), OFF).astype(np.uint8)
+        return np.where(sounds, np.where(struck, *_STRUCK_HELD), np.uint8(OFF))
 
     def states(self, frames: np.ndarray) -> np.ndarray:
         """See `Encoding`."""

@@ -12,12 +12,13 @@ from dlcourse.data import Batch
 from dlcourse.errors import InputError
 from dlcourse.metrics import metric_collection
 from dlcourse.music.augmentation.transposition import transposed
-from dlcourse.music.datamodule import EVERY, LAST
+from dlcourse.music.datamodule import EVERY, LAST, SongData
 from dlcourse.music.encoding import Encoding
-from dlcourse.music.heads import Categorical, Decisions, Head
+from dlcourse.music.heads import Categorical, Head
 from dlcourse.music.heads.head import CATEGORICAL
 from dlcourse.music.own_net import made_net
 from dlcourse.music.roll_metrics import FrameNLL
+from dlcourse.splits import TRAIN
 from dlcourse.task import Task
 
 
@@ -83,6 +84,14 @@ class NotePredictor(Task):
         inputs, state = self(*arrays, first=first, state=state)
         return inputs[:, -1].cpu().numpy(), state
 
+    def item_names(self, data: SongData, items: np.ndarray) -> list[str]:
+        """See `Task`: windows, by the file of their song and their first step in it."""
+        table, windows = data.tables[TRAIN], data.items[TRAIN][items].tolist()
+        return [
+            f"{table.entries[song].file} from step {start - table.offsets[song]}"
+            for song, start, _ in windows
+        ]
+
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """As every task's, on windows in keys drawn for them where the batch says how far."""
         return super().training_step(transposed(batch, self.encoding), batch_idx)
@@ -116,8 +125,8 @@ class NotePredictor(Task):
         """As every task's; for many keys also what each frame cost, and the likeliest one."""
         scored = super().test_step(batch, batch_idx)
         if self.head.kind != CATEGORICAL:
-            decided = Decisions(scored["probabilities"].log(), scored["targets"], scored["frame"])
-            scored["nll"] = decided.nats()  # (M,)
+            frames, nats = len(scored["frames"]), scored["nats"]
+            scored["nll"] = nats.new_zeros(frames).index_add_(0, scored["frame"], nats)  # (M,)
             likeliest = self.head.likeliest(scored["head_inputs"], scored["context"])
             scored["predicted"] = likeliest  # (M, P)
         return scored

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from dlcourse.download import GitFolder, fetch_git_folder
-from dlcourse.music import composer
+from dlcourse.music import composer, midi, notes
 from dlcourse.progress import download_bar, progress_bar
 
 
@@ -27,9 +27,10 @@ class Composed:
     seed: int = 0
 
     def folder(self, data_dir: Path) -> Path:
-        """See `Source`. A changed composer gets a new folder."""
-        code = hashlib.sha1(Path(composer.__file__).read_bytes()).hexdigest()[:8]
-        folder = data_dir / f"composed-{self.songs}-{self.seed}-{code}"
+        """See `Source`. Another composer, or another writer of files, gets a new folder."""
+        code = b"".join(Path(m.__file__).read_bytes() for m in (composer, midi, notes))
+        version = hashlib.sha1(code).hexdigest()[:8]
+        folder = data_dir / f"composed-{self.songs}-{self.seed}-{version}"
         composer.compose_corpus(
             folder,
             songs=self.songs,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dlcourse.checkpoints import read_checkpoint
 from dlcourse.metrics_file import METRICS_FILE, read_metrics
 from dlcourse.runs import BEST, LAST, Run
 
@@ -166,9 +167,7 @@ def weights_change(then: Run, now: Run, which: str) -> WeightsChange:
 
 
 def _weights(path: Path) -> Mapping[str, Any]:
-    import torch
-
-    return torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    return read_checkpoint(path)["state_dict"]
 
 
 def _distance(a: Any, b: Any) -> float:

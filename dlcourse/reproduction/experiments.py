@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from dlcourse.command_line.override_grammar import quoted_value
-from dlcourse.comparison.layout import aligned
 from dlcourse.errors import InputError
 from dlcourse.files import write_text
 from dlcourse.reproduction.expectations import (
@@ -32,6 +31,7 @@ from dlcourse.reproduction.results_tables import Command, command, table_rows, w
 from dlcourse.runs import DONE
 from dlcourse.sweep_folder import Sweep, open_sweep, summary
 from dlcourse.sweep_names import slug
+from dlcourse.text_tables import aligned
 
 log = logging.getLogger(__name__)
 

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from dlcourse.ledgers import ledger_difference, read_ledger
 from dlcourse.options import PLACE, changed_options, flat_options
 from dlcourse.runs import Run
+from dlcourse.trust.notes import read_note
 
 SAME, DIFFERS, UNKNOWN = "same", "differs", "not known"
 _LISTED = 3  # keys or packages, before "and more"
@@ -40,7 +41,7 @@ def config_input(run: Run, config: DictConfig) -> Input:
     path = run.folder / "config.yaml"
     if not path.is_file():
         return Input("config", "not noted", "", UNKNOWN, decides=True)
-    before, after = OmegaConf.load(path), config.copy()
+    before, after = read_note(path, what="config"), config.copy()
     for key in PLACE:  # so that what is made of them is the same too
         after[key] = before.get(key)
     changed = changed_options(flat_options(before), flat_options(after))
@@ -92,7 +93,7 @@ def weights_input(then: Mapping[str, Any], now: Mapping[str, str] | None) -> Inp
 def _weights(read: Mapping[str, str] | None) -> str:
     if read is None:
         return "not noted"
-    return f"{read['from']}, {read.get('sha256', 'no file')[:8]}"
+    return f"{read.get('from', 'not noted')}, {read.get('sha256', 'no file')[:8]}"
 
 
 def code_inputs(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[Input]:

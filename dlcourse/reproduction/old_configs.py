@@ -1,11 +1,15 @@
 """Whether a run's config is one of this version of the project, key by key."""
 
+import re
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 from omegaconf import OmegaConf
 
+from dlcourse.errors import InputError
+from dlcourse.run_provenance import read_provenance
 from dlcourse.runs import Run
 
 _LISTED = 6  # keys, before "and more"
@@ -39,6 +43,7 @@ def key_changes(run: Run) -> KeyChanges:
     are compared.
     """
     from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
@@ -46,14 +51,35 @@ def key_changes(run: Run) -> KeyChanges:
 
     noted = (run.folder / ".hydra" / "overrides.yaml").is_file()
     depth = None if noted else 1
+    running = GlobalHydra.instance().is_initialized()  # as an app, which composes of conf/ too
     try:
-        with initialize_config_dir(conf_path(), version_base="1.3"):
-            today = compose("train", run.overrides)
+        with nullcontext() if running else initialize_config_dir(conf_path(), version_base="1.3"):
+            today = compose("train", [o for o in run.overrides if "${" not in o])
     except (HydraException, OmegaConfBaseException) as error:
         return KeyChanges(refused=" ".join(str(error).split("\n\n")[0].split()))
     then, now = (_keys(OmegaConf.to_container(c), depth=depth) for c in (run.config, today))
     unknown, missing = list(then - now), list(now - then)
     return KeyChanges(_uppermost(unknown), _uppermost(missing))
+
+
+def explained(run: Run, error: Exception) -> InputError | None:
+    """An error of a run made again, if its config is of another version: how that is told, and
+    which revision runs it.
+    """
+    if not (keys := key_changes(run).sentence()):
+        return None
+    revision = str(read_provenance(run.folder).get("git_revision", ""))[:12]
+    known = re.fullmatch("[0-9a-f]+", revision)
+    advice = f"; it was made by revision {revision}: git checkout {revision}" if known else ""
+    return InputError(
+        f"{run.folder}: its config is of another version of the project ({keys}), which this one "
+        f"cannot run: {one_line(error)}{advice}"
+    )
+
+
+def one_line(error: Exception) -> str:
+    """An error's text without what Hydra and OmegaConf add for their own developers."""
+    return " ".join(re.split(r", set env var HYDRA|full_key:", str(error))[0].split())
 
 
 def _keys(node: Any, *, depth: int | None, prefix: str = "") -> set[str]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlcourse.comparison.layout import aligned
 from dlcourse.reproduction.differences import (
     DIFFERENT,
     IDENTICAL,
@@ -15,6 +14,7 @@ from dlcourse.reproduction.differences import (
     most_different,
 )
 from dlcourse.reproduction.inputs import DIFFERS, SAME, Input
+from dlcourse.text_tables import aligned
 
 Row = tuple[str, str, str, str]
 _WIDEST = 60  # characters of a cell

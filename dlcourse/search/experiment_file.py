@@ -44,7 +44,7 @@ def experiment_file(
         for group, option in groups.items()
         if group != "experiment"
     ]
-    lines = ["# @package _global_", *(f"# {line}" for line in comments)]
+    lines = ["# @package _global_", *(f"# {' '.join(line.split())}" for line in comments)]
     text = OmegaConf.to_yaml(OmegaConf.create({"defaults": defaults}))
     return "\n".join(lines) + "\n" + text + (OmegaConf.to_yaml(body) if body else "")
 

@@ -1,6 +1,5 @@
 """What a search found: `study.md`, `trials.csv`, `history.png`, and the best trial to run again."""
 
-import csv
 import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from omegaconf import OmegaConf
 
-from dlcourse.files import write_text, written_whole
+from dlcourse.files import write_rows, write_text
 from dlcourse.runs import DONE, FAILED, PRUNED, Run
 from dlcourse.search.experiment_file import experiment_file
 from dlcourse.search.space import column
 from dlcourse.search.study import shown_state
 from dlcourse.search.trial_queue import TrialQueue, trial_name
+from dlcourse.text_tables import as_markdown
 
 if TYPE_CHECKING:  # an extra
     from optuna.trial import FrozenTrial
@@ -145,19 +145,25 @@ def _varied(queue: TrialQueue, run: Run) -> list[str]:
 def _write_table(queue: TrialQueue, trials: "Sequence[FrozenTrial]") -> None:
     """`trials.csv`: a line for every trial, with its last step and what went wrong."""
     space = list(queue.plan.space)
-    with written_whole(queue.folder / "trials.csv") as partial, open(partial, "w", newline="") as f:
-        table = csv.writer(f)
-        columns = [column(key, dimension) for key, dimension in queue.plan.space.items()]
-        table.writerow(["trial", "state", "value", "step", "seconds", *columns, "error"])
-        for t in trials:
-            told = t.user_attrs
-            row = [t.number, shown_state(t.state), t.value, t.last_step, told.get("seconds")]
-            table.writerow([*row, *(t.params.get(key) for key in space), told.get("error")])
+    columns = [column(key, dimension) for key, dimension in queue.plan.space.items()]
+    rows: list[list[object]] = [["trial", "state", "value", "step", "seconds", *columns, "error"]]
+    for t in trials:
+        told = t.user_attrs
+        row = [t.number, shown_state(t.state), t.value, t.last_step, told.get("seconds")]
+        rows.append([*row, *(t.params.get(key) for key in space), told.get("error")])
+    write_rows(queue.folder / "trials.csv", rows)
 
 
 def _markdown(queue: TrialQueue, best: BestTrial | None, command: str) -> str:
     trials = _trials(queue)
-    lines = [f"# Search {queue.folder.name}", "", f"    {command}", "", f"{_counts(trials)}.", ""]
+    lines = [
+        f"# Search {as_markdown(queue.folder.name)}",
+        "",
+        f"    {command}",
+        "",
+        f"{_counts(trials)}.",
+        "",
+    ]
     if best is not None:
         test = "" if best.test is None else f", {best.test:.4f}"
         tried = sum(shown_state(t.state) in (DONE, PRUNED) for t in trials)
@@ -168,7 +174,8 @@ def _markdown(queue: TrialQueue, best: BestTrial | None, command: str) -> str:
     failed = [t for t in trials if shown_state(t.state) == FAILED]
     if failed:
         lines += ["## Failed", ""]
-        lines += [f"- trial {t.number}: {t.user_attrs.get('error', 'killed')}" for t in failed]
+        errors = {t.number: as_markdown(t.user_attrs.get("error") or "killed") for t in failed}
+        lines += [f"- trial {number}: {error}" for number, error in errors.items()]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -178,5 +185,5 @@ def _table(queue: TrialQueue, monitor: str) -> list[str]:
     lines = [f"| trial | {monitor} | options |", "|---|---|---|"]
     for t in sorted(done, key=lambda t: (t.value, t.number))[:_SHOWN]:
         options = " ".join(_varied(queue, Run(queue.folder / trial_name(t.number))))
-        lines.append(f"| {t.number} | {t.value:.4f} | `{options}` |")
+        lines.append(f"| {t.number} | {t.value:.4f} | {as_markdown(options)} |")
     return lines

@@ -12,7 +12,6 @@ A part of the archive is normal: rows without an image are counted, images witho
 Source: Wang et al., ChestX-ray8, CVPR 2017; labels of a panel: Majkowska et al., Radiology 2020.
 """
 
-import csv
 import os
 import re
 from collections import defaultdict
@@ -22,7 +21,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from dlcourse.errors import InputError
-from dlcourse.files import written_whole
+from dlcourse.files import write_rows
+from dlcourse.strange_files import file_fault
+from dlcourse.terminal import one_line
+from dlcourse.xray.image_limits import MOST_BYTES
 from dlcourse.xray.studies import FINDINGS, NO_FINDING, Box, Study
 from dlcourse.xray.tables import read_table
 
@@ -51,8 +53,9 @@ class Archive:
 def read_archive(root: str | Path, *, index: str | Path | None = None) -> Archive:
     """Every image below a folder, in the order of `Study.file`, with what the index says of it.
 
-    The index names images by their base name. An image that it does not name, or whose base name
-    another image has too, has a `reason`. Hidden files and folders called masks are passed over.
+    The index names images by their base name. An image that it does not name, whose base name
+    another image has too, or that is a pipe or far too large has a `reason`. Hidden files and
+    folders called masks are passed over.
 
     Args:
         index: The folder of the CSV files, where they are not in the root.
@@ -70,8 +73,9 @@ def read_archive(root: str | Path, *, index: str | Path | None = None) -> Archiv
     for file, path in sorted(_images(root)):
         name = path.name
         study = rows.get(name) or Study(name, None, patient_of(name), reason=missing)
-        same = f"{seen[name]} has the same name" if name in seen else study.reason
-        study = replace(study, file=file, path=path, mask=masks.get(path.stem), reason=same)
+        same = f"{one_line(seen[name])} has the same name" if name in seen else study.reason
+        reason = same or file_fault(path, most=MOST_BYTES)
+        study = replace(study, file=file, path=path, mask=masks.get(path.stem), reason=reason)
         seen.setdefault(name, file)
         studies.append(study)
     if not studies:
@@ -108,7 +112,7 @@ def patient_of(name: str) -> str:
 def _plain(patient: str) -> str:
     """Without leading zeros, so that 13 of the index and 00000013 of a file name are the same."""
     patient = patient.strip()
-    return str(int(patient)) if patient.isdecimal() else patient
+    return (patient.lstrip("0") or "0") if patient.isdecimal() else patient
 
 
 def read_index(folder: str | Path) -> dict[str, Study]:
@@ -123,8 +127,9 @@ def read_index(folder: str | Path) -> dict[str, Study]:
         first = studies.setdefault(study.file, study)
         if (first.patient, first.findings) != (study.patient, study.findings):
             raise InputError(
-                f"{where}: {study.file} is of patient {study.patient} with {_labels(study)}; a row "
-                f"above says patient {first.patient} with {_labels(first)}: keep one of them"
+                f"{where}: {one_line(study.file)} is of patient {one_line(study.patient)} with "
+                f"{_labels(study)}; a row above says patient {one_line(first.patient)} with "
+                f"{_labels(first)}: keep one of them"
             )
     for name, facts in _more(folder).items():
         if name in studies:
@@ -161,7 +166,7 @@ def _finding(label: str, where: str) -> str:
     label = _OTHER_SPELLINGS.get(label, label)
     if label not in FINDINGS:
         known = ", ".join((NO_FINDING, *FINDINGS))
-        raise InputError(f"{where}: unknown finding {label!r}; known are {known}")
+        raise InputError(f"{where}: unknown finding {one_line(label)!r}; known are {known}")
     return label
 
 
@@ -169,31 +174,38 @@ def _age(text: str, where: str) -> int | None:
     """Years, as 58, 058Y, 012M or 003D; None where nothing is said, and above `OLDEST`."""
     match = re.fullmatch(r"([0-9]{1,6})([YMD]?)", text)
     if match is None and text:
-        raise InputError(f"{where}: {text!r} is no age; years are needed, or 058Y, 012M, 003D")
+        raise InputError(
+            f"{where}: {one_line(text)!r} is no age; years are needed, or 058Y, 012M, 003D"
+        )
     years = int(match[1]) // _AGES_A_YEAR[match[2]] if match else None
     return None if years is None or years > OLDEST else years
 
 
 def _follow_up(text: str, where: str) -> int | None:
     if text and not re.fullmatch(r"[0-9]{1,6}", text):
-        raise InputError(f"{where}: {text!r} is no follow-up number; 0 or a whole number is needed")
+        raise InputError(
+            f"{where}: {one_line(text)!r} is no follow-up number; 0 or a whole number is needed"
+        )
     return int(text) if text else None
 
 
 def _more(folder: Path) -> dict[str, dict[str, object]]:
     """What the optional files of a folder say: fields of `Study` by image name."""
     facts: dict[str, dict[str, object]] = defaultdict(dict)
+    boxes: dict[str, list[Box]] = defaultdict(list)
     if (folder / BOX_FILE).is_file():
         for where, row in read_table(folder / BOX_FILE, _BOX_COLUMNS):
-            own = facts[row[_NAME].strip()]
-            own["boxes"] = (*own.get("boxes", ()), _box(row, where))
+            boxes[row[_NAME].strip()].append(_box(row, where))
     if (folder / PANEL_FILE).is_file():
         for _, row in read_table(folder / PANEL_FILE, (_NAME, "Pneumothorax")):
             said = {name: row[name] == "YES" for name in row if row[name] in ("YES", "NO")}
             facts[row[_NAME].strip()]["adjudicated"] = said
     if (folder / NOTES_FILE).is_file():
         for _, row in read_table(folder / NOTES_FILE, (_NAME,)):
-            facts[row.pop(_NAME).strip()]["notes"] = row
+            notes = {name: value for name, value in row.items() if name != _NAME}
+            facts[row[_NAME].strip()]["notes"] = notes
+    for name, own in boxes.items():
+        facts[name]["boxes"] = tuple(own)
     return facts
 
 
@@ -202,9 +214,11 @@ def _box(row: dict[str, str], where: str) -> Box:
     try:
         x, y, width, height = (float(row[name]) / FRAME for name in _BOX_COLUMNS[2:])
     except ValueError as error:
-        raise InputError(f"{where}: x, y, width and height are needed ({error})") from error
+        raise InputError(
+            f"{where}: x, y, width and height are needed ({one_line(error)})"
+        ) from error
     if not (0 <= x < x + width < 1.001 and 0 <= y < y + height < 1.001):
-        numbers = ", ".join(row[name] for name in _BOX_COLUMNS[2:])
+        numbers = one_line(", ".join(row[name] for name in _BOX_COLUMNS[2:]))
         raise InputError(f"{where}: {numbers} is no box within {FRAME} x {FRAME} pixels")
     return Box(finding, x, y, width, height)
 
@@ -216,17 +230,15 @@ def write_ledger(studies: Sequence[Study], path: str | Path, *, without_image: i
     """
     columns = ("file", "kept", "reason", "split", "patient", "findings", "age", "sex", "view")
     columns += ("follow_up", "boxes", "mask", "adjudicated", "sha1")
-    options = {"newline": "", "encoding": "utf-8", "errors": "backslashreplace"}
-    with written_whole(path) as partial, open(partial, "w", **options) as out:
-        writer = csv.writer(out)
-        writer.writerow(columns)
-        for s in studies:
-            panel = "|".join(f"{f}={'yes' if so else 'no'}" for f, so in s.adjudicated.items())
-            fate = (s.file, "no" if s.reason else "yes", s.reason, s.split, s.patient)
-            facts = (_labels(s), s.age, s.sex, s.view, s.follow_up, len(s.boxes))
-            writer.writerow((*fate, *facts, "yes" if s.mask else "no", panel, s.sha1))
-        if without_image:
-            writer.writerow(("", "no", f"{without_image} rows of the index have no image here"))
+    rows: list[tuple[object, ...]] = [columns]
+    for s in studies:
+        panel = "|".join(f"{f}={'yes' if so else 'no'}" for f, so in s.adjudicated.items())
+        fate = (s.file, "no" if s.reason else "yes", s.reason, s.split, s.patient)
+        facts = (_labels(s), s.age, s.sex, s.view, s.follow_up, len(s.boxes))
+        rows.append((*fate, *facts, "yes" if s.mask else "no", panel, s.sha1))
+    if without_image:
+        rows.append(("", "no", f"{without_image} rows of the index have no image here"))
+    write_rows(path, rows)
 
 
 def _labels(study: Study) -> str:

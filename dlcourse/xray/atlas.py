@@ -14,7 +14,6 @@ Shape legend: C classes, H W image pixels, h w feature-map cells.
 Source: 2018 lab 2, part 2, "to ponder".
 """
 
-import csv
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -23,7 +22,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from dlcourse.files import write_text, written_whole
+from dlcourse.files import write_rows, write_text, written_whole
 from dlcourse.xray.atlas_cards import Atlas, plain
 from dlcourse.xray.atlas_page import atlas_page
 from dlcourse.xray.atlas_records import AtlasEntry, Record, atlas_records, same_finding
@@ -182,15 +181,12 @@ def write_predictions(records: Sequence[Record], path: str | Path, *, threshold:
     that is in the mask or a box of the finding.
     """
     notes = list(dict.fromkeys(name for record in records for name in record.entry.study.notes))
-    with (
-        written_whole(path) as partial,
-        open(partial, "w", newline="", encoding="utf-8", errors="replace") as out,
-    ):
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow([*COLUMNS, *(f"note_{name}" for name in notes)])
-        for record in records:
-            values = [record.entry.study.notes.get(name, "") for name in notes]
-            writer.writerow([*_row(record, threshold), *values])
+    header = [*COLUMNS, *(f"note_{name}" for name in notes)]
+    rows = [
+        [*_row(record, threshold), *(record.entry.study.notes.get(name, "") for name in notes)]
+        for record in records
+    ]
+    write_rows(path, [header, *rows])
 
 
 def _row(record: Record, threshold: float) -> list[object]:

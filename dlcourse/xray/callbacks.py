@@ -19,7 +19,12 @@ from dlcourse.xray.detector import PneumothoraxDetector
 from dlcourse.xray.gallery import draw_gallery, evaluation_overlays
 from dlcourse.xray.overlay import PanelRow, draw_panel, row_title
 from dlcourse.xray.predictions import Predictions, predict, shown_finding
-from dlcourse.xray.report import THRESHOLD, threshold_of, write_evaluation, write_failures
+from dlcourse.xray.report import (
+    threshold_of,
+    threshold_origin,
+    write_evaluation,
+    write_failures,
+)
 
 log = logging.getLogger(__name__)
 FIGURES = ("roc", "precision_recall", "reliability")
@@ -139,7 +144,9 @@ class EvaluationReport(Callback):
             page = write_failures(
                 self.folder / "atlas", test, finding=finding, threshold=threshold_of(val, finding),
                 most=self.atlas, title=f"Failure atlas: {self.folder.name}",
-                facts={"run": self.folder, "split": TEST, "threshold": THRESHOLD},
+                facts={
+                    "run": self.folder, "split": TEST, "threshold": threshold_origin(val, finding),
+                },
                 command=f"python scripts/explain.py run={self.folder}",
             )  # fmt: skip
             log.info("failure atlas: %s", page)

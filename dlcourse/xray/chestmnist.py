@@ -10,21 +10,18 @@ Wang et al., ChestX-ray8, CVPR 2017.
 
 import logging
 import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from math import prod
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
 from dlcourse.errors import InputError
-from dlcourse.fetching import RemoteFile, check_room, fetch_file
-from dlcourse.files import written_whole
-from dlcourse.progress import progress_bar
+from dlcourse.fetching import RemoteFile, fetch_file
 from dlcourse.splits import SPLITS
+from dlcourse.terminal import one_line
+from dlcourse.xray.npz_streams import NpzArray, content_name, unpacked_arrays
 from dlcourse.xray.studies import FINDINGS, Study
 
 log = logging.getLogger(__name__)
@@ -40,7 +37,7 @@ MD5 = {  # by pixels
     128: "db107e5590b27930b62dbaf558aebee3",
     224: "45bd33e6f06c3e8cdb481c74a89152aa",
 }
-CHUNK = 2**22  # bytes
+MOST_IMAGES = 112_120
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,19 +115,31 @@ def read_chestmnist(path: str | Path, *, folder: str | Path) -> tuple[list[Study
     """
     path = Path(path)
     with _damage_named(path), zipfile.ZipFile(path) as npz:
-        arrays = {split: _Array(npz, f"{split}_images", path) for split in SPLITS}
+        arrays = [NpzArray(npz, f"{split}_images", path) for split in SPLITS]
+        _check_images(arrays, path)
         studies = []
-        for split, images in arrays.items():
-            shape, first = images.shape, arrays[SPLITS[0]].shape
-            if images.kind != np.uint8 or len(shape) != 3 or shape[1:] != first[1:]:
-                raise InputError(
-                    f"{path}: {split}_images is {images.kind} {shape}; uint8 (N, H, W) of one size "
-                    f"in all parts is needed"
-                )
-            studies += _studies(split, _labels(npz, split, path, count=shape[0]))
-        content = _content_name([*arrays.values()])
+        for split, images in zip(SPLITS, arrays, strict=True):
+            studies += _studies(split, _labels(npz, split, path, count=images.shape[0]))
+        content = content_name(arrays)
         studies = [replace(study, sha1=content) for study in studies]
-        return studies, _unpacked_images([*arrays.values()], path, Path(folder))
+        return studies, unpacked_arrays(arrays, path, Path(folder))
+
+
+def _check_images(arrays: Sequence[NpzArray], path: Path) -> None:
+    """A file says how much is unpacked: no more than ChestMNIST has."""
+    for split, images in zip(SPLITS, arrays, strict=True):
+        shape, first = images.shape, arrays[0].shape
+        if images.kind != np.uint8 or len(shape) != 3 or shape[1:] != first[1:]:
+            raise InputError(
+                f"{path}: {split}_images is {one_line(images.kind)} {one_line(shape)}; uint8 "
+                f"(N, H, W) of one size in all parts is needed"
+            )
+    (height, width), count = arrays[0].shape[1:], sum(images.shape[0] for images in arrays)
+    if not (0 < height <= max(MD5) and 0 < width <= max(MD5) and count <= MOST_IMAGES):
+        raise InputError(
+            f"{path}: has {count} images of {width} x {height} pixels; at most {MOST_IMAGES} of "
+            f"{max(MD5)} x {max(MD5)} are allowed"
+        )
 
 
 def _studies(split: str, labels: np.ndarray) -> list[Study]:
@@ -145,88 +154,18 @@ def _studies(split: str, labels: np.ndarray) -> list[Study]:
 
 def _labels(npz: zipfile.ZipFile, split: str, path: Path, *, count: int) -> np.ndarray:
     """(n, 14) of 0 and 1."""
-    array = _Array(npz, f"{split}_labels", path)
+    array = NpzArray(npz, f"{split}_labels", path)
     if array.kind.kind not in "biu" or array.shape != (count, len(FINDINGS)):
         raise InputError(
-            f"{path}: {split}_labels is {array.kind} {array.shape}; whole numbers, a row for each "
-            f"of {count} images and a column for each of {len(FINDINGS)} findings are needed"
+            f"{path}: {split}_labels is {one_line(array.kind)} {one_line(array.shape)}; whole "
+            f"numbers, a row for each of {count} images and a column for each of {len(FINDINGS)} "
+            f"findings are needed"
         )
     labels = np.frombuffer(b"".join(array.chunks()), dtype=array.kind).reshape(array.shape)
     wrong = labels[(labels != 0) & (labels != 1)]
     if len(wrong):
         raise InputError(f"{path}: {split}_labels holds {wrong[0]}; 0 and 1 are allowed")
     return labels
-
-
-def _unpacked_images(arrays: Sequence["_Array"], path: Path, folder: Path) -> np.ndarray:
-    """The images of all parts (N, H, W) as one memory-mapped file; its name follows the content."""
-    shape = (sum(array.shape[0] for array in arrays), *arrays[0].shape[1:])
-    target = folder / f"{path.stem}-{_content_name(arrays)}.npy"
-    if not target.is_file():
-        check_room(folder, prod(shape))
-        form = {"descr": "|u1", "fortran_order": False, "shape": shape}
-        chunks = (chunk for array in arrays for chunk in array.chunks())
-        with written_whole(target) as partial, open(partial, "wb") as out:
-            np.lib.format.write_array_header_1_0(out, form)
-            for chunk in progress_bar(chunks, f"unpacking {path.name}", total=prod(shape) // CHUNK):
-                out.write(chunk)
-    return _mapped(target, shape)
-
-
-def _content_name(arrays: Sequence["_Array"]) -> str:
-    """Of all images together, from the checksums that the archive keeps of its arrays."""
-    checksums = repr([(array.info.CRC, array.shape) for array in arrays])
-    return f"{zlib.crc32(checksums.encode()):08x}"
-
-
-def _mapped(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    advice = "remove this file and it is made again from the .npz"
-    try:
-        images = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise InputError(f"{path}: damaged; {advice}") from error
-    if images.shape != shape or images.dtype != np.uint8:
-        raise InputError(f"{path}: is {images.dtype} {images.shape}, expected {shape}; {advice}")
-    return images
-
-
-class _Array:
-    """An array in an .npz file, read piece by piece: the whole may not fit into memory.
-
-    Nothing is unpickled. Its content has the size that its header says.
-    """
-
-    def __init__(self, npz: zipfile.ZipFile, name: str, path: Path) -> None:
-        self._npz = npz
-        try:
-            self.info = npz.getinfo(f"{name}.npy")
-        except KeyError as error:
-            found = ", ".join(npz.namelist())[:200] or "nothing"
-            raise InputError(f"{path}: holds no {name}, which ChestMNIST has; {found}") from error
-        with npz.open(self.info) as content:
-            self.shape, by_column, self.kind = _header(content)
-            self._start = content.tell()
-        size = prod(self.shape) * self.kind.itemsize
-        if by_column or self.kind.hasobject or size != self.info.file_size - self._start:
-            raise InputError(
-                f"{path}: {name} is no plain array of numbers, or not {self.kind} {self.shape} as "
-                f"it says"
-            )
-
-    def chunks(self) -> Iterator[bytes]:
-        """Its content from the first to the last byte; the .npz file's checksum is compared."""
-        with self._npz.open(self.info) as content:
-            content.read(self._start)
-            while chunk := content.read(CHUNK):
-                yield chunk
-
-
-def _header(content: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """Shape, whether columns come first, and type."""
-    version = np.lib.format.read_magic(content)
-    if version == (1, 0):
-        return np.lib.format.read_array_header_1_0(content)
-    return np.lib.format.read_array_header_2_0(content)
 
 
 @contextmanager
@@ -238,11 +177,10 @@ def _damage_named(path: Path) -> Iterator[None]:
         raise
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError) as error:
-        reason = " ".join(str(error).split())[:200]
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read or unpacked ({one_line(error)})") from error
+    except Exception as error:  # the readers of .zip and .npy files raise many kinds
         raise InputError(
-            f"{path}: not an .npz file of ChestMNIST, or a damaged one ({reason}); remove it to "
-            f"have it fetched again"
+            f"{path}: not an .npz file of ChestMNIST, or a damaged one ({one_line(error)}); remove "
+            f"it to have it fetched again"
         ) from error
-    except (OSError, RuntimeError) as error:  # the latter for a file with a password
-        raise InputError(f"{path}: cannot be read or unpacked ({error})") from error

@@ -6,6 +6,7 @@ Shape legend: N batch, F findings, C outputs of the network (2 for one finding, 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torchmetrics import Metric
@@ -13,7 +14,9 @@ from torchmetrics import Metric
 from dlcourse.data import Batch
 from dlcourse.errors import InputError
 from dlcourse.metrics import metric_collection
+from dlcourse.splits import TRAIN
 from dlcourse.task import Task
+from dlcourse.xray.datamodule import RadiographData
 from dlcourse.xray.gap_cnn import GapCNN
 from dlcourse.xray.own_maps import made_net, own_cam
 from dlcourse.xray.studies import FINDINGS
@@ -65,6 +68,11 @@ class PneumothoraxDetector(Task):
     def forward(self, images: Tensor) -> Tensor:
         """Log-odds (N, F) of the findings in images (N, 1, H, W), 0..255."""
         return log_odds(self.net(images))
+
+    def item_names(self, data: RadiographData, items: np.ndarray) -> list[str]:
+        """See `Task`: the images' files."""
+        studies = data.studies(TRAIN)
+        return [studies[item].file for item in items]
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """As every task's, on images that are augmented one by one."""

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from dlcourse.calibration import brier, reliability
+from dlcourse.errors import InputError
 from dlcourse.intervals import cluster_bootstrap
 from dlcourse.xray.bootstrap import RESAMPLES, Resampled, bootstrap_ranking, interval
 from dlcourse.xray.metadata import fit_metadata
+from dlcourse.xray.numbers import check_numbers
 from dlcourse.xray.operating import RULES, choose_threshold, confusion, share_interval
 from dlcourse.xray.roc import compute_pr, compute_roc
 from dlcourse.xray.studies import Study
@@ -32,12 +34,20 @@ class Scored:
     Attributes:
         truths: (N,) whether each has the finding; (N, F) for `evaluate_findings`.
         probabilities: (N,) or (N, F).
-        studies: N.
+        studies: N, at least one.
+
+    Raises:
+        InputError: There is no image, or a probability is no number.
     """
 
     truths: np.ndarray
     probabilities: np.ndarray
     studies: list[Study]
+
+    def __post_init__(self) -> None:
+        if not self.studies:
+            raise InputError("no image to evaluate: every split needs at least one")
+        check_numbers("the probability", self.probabilities, self.studies)
 
     @property
     def patients(self) -> list[str]:

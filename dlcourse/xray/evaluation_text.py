@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from dlcourse import text_tables
+
 _RULES = {"youden": "Youden: most sensitivity + specificity"}
 
 
@@ -10,7 +12,7 @@ def as_markdown(evaluation: dict[str, Any], *, title: str) -> str:
     """`results.md`, from what `evaluation.evaluate` says."""
     e = evaluation
     lines = [
-        f"# {title}",
+        f"# {text_tables.as_markdown(title)}",
         "",
         f"{e['finding']} in {e['images']} test images of {e['patients']} patients; "
         f"{e['positives']} images are positive ({e['prevalence']:.1%}).",

@@ -1,7 +1,8 @@
 """One radiograph from its file to grey values, whatever the archive or a hospital wrote."""
 
+import io
+import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -9,11 +10,17 @@ from PIL import Image, UnidentifiedImageError
 from torchvision.transforms.v2 import functional as F
 
 from dlcourse.errors import InputError
+from dlcourse.strange_files import file_fault
+from dlcourse.terminal import one_line
+from dlcourse.xray.dicom import read_dicom
+from dlcourse.xray.image_limits import MOST_BYTES, check_scans, check_sides
 
-MOST_PIXELS = 2**26  # a header that claims more is not decoded
 DICOM_SUFFIXES = (".dcm", ".dicom")
 _FORMATS = ("PNG", "JPEG")
 _ALMOST_SQUARE = 1.01
+_SIXTEEN_TO_EIGHT = ((np.arange(2**16) + 128) // 257).astype(np.uint8)  # 65535 -> 255
+# Too large an image is an error of ours. Here, as `catch_warnings` would disturb the other threads.
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 
 def read_image(path: str | Path, size: int | None = None) -> np.ndarray:
@@ -25,15 +32,17 @@ def read_image(path: str | Path, size: int | None = None) -> np.ndarray:
     value; MONOCHROME1 is turned over. See `resized` for what is not square.
 
     Raises:
-        InputError: The file is damaged, empty, no image, too large, or a DICOM file of several
-            frames; or pydicom is needed and missing.
+        InputError: The file is damaged, empty, no image, too large, a pipe, or a DICOM file of
+            several frames; or pydicom is needed and missing.
     """
     path = Path(path)
-    read = _read_dicom if path.suffix.lower() in DICOM_SUFFIXES else _read_picture
+    if fault := file_fault(path, most=MOST_BYTES):
+        raise InputError(f"{path}: {fault}")
+    read = read_dicom if path.suffix.lower() in DICOM_SUFFIXES else _read_picture
     try:
         image = read(path)
     except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+        raise InputError(f"{path}: {one_line(error)}") from error
     except Exception as error:  # decoders raise many kinds on damaged files
         raise InputError(f"{path}: {_reason(error)}") from error
     return image if size is None else resized(image, size)
@@ -44,8 +53,7 @@ def _reason(error: Exception) -> str:
         return f"is no image in {' or '.join(_FORMATS)}"
     if isinstance(error, OSError) and error.strerror:
         return f"cannot be read ({error.strerror})"
-    said = " ".join(str(error).split())[:200]
-    return f"is damaged or no image ({said or type(error).__name__})"
+    return f"is damaged or no image ({one_line(error) or type(error).__name__})"
 
 
 def resized(image: np.ndarray, size: int) -> np.ndarray:
@@ -70,69 +78,18 @@ def with_margins(image: np.ndarray) -> np.ndarray:
 
 
 def _read_picture(path: Path) -> np.ndarray:
-    with Image.open(path, formats=_FORMATS) as picture:
-        _check_pixels(*picture.size)
+    content = path.read_bytes()
+    check_scans(content)
+    with Image.open(io.BytesIO(content), formats=_FORMATS) as picture:
+        check_sides(*picture.size)
         picture.verify()  # PNG's checksums: not every flipped bit stops the decoder
-    with Image.open(path, formats=_FORMATS) as picture:
+    with Image.open(io.BytesIO(content), formats=_FORMATS) as picture:
         return _grey(picture)
 
 
 def _grey(picture: Image.Image) -> np.ndarray:
     if picture.mode.startswith("I"):  # 16 bits
-        return (np.asarray(picture) / 257).round().clip(0, 255).astype(np.uint8)
+        return _SIXTEEN_TO_EIGHT[np.asarray(picture).clip(0, 2**16 - 1)]
     if picture.mode in ("P", "PA"):
         picture = picture.convert("RGBA")
     return np.asarray(picture.convert("L"))
-
-
-def _check_pixels(width: int, height: int) -> None:
-    if not 0 < width * height <= MOST_PIXELS:
-        raise InputError(f"has {width} x {height} pixels; 1 to {MOST_PIXELS} are allowed")
-
-
-def _read_dicom(path: Path) -> np.ndarray:
-    try:
-        import pydicom
-        from pydicom.pixels import apply_rescale
-    except ImportError as error:
-        raise InputError("DICOM files need pydicom 3: pip install 'dlcourse[dicom]'") from error
-    data = pydicom.dcmread(path)
-    frames, samples = int(data.get("NumberOfFrames") or 1), data.get("SamplesPerPixel", 1)
-    if frames != 1 or samples != 1:
-        raise InputError(f"has {frames} frames of {samples} values a pixel; one grey one is needed")
-    _check_pixels(int(data.Columns), int(data.Rows))
-    grey = _windowed(apply_rescale(data.pixel_array, data), data)
-    if data.PhotometricInterpretation == "MONOCHROME1":
-        grey = 1 - grey
-    return (grey.clip(0, 1) * 255).round().astype(np.uint8)
-
-
-def _windowed(values: np.ndarray, data: Any) -> np.ndarray:
-    """(H, W) -> 0 to 1 over what the file's lookup table or window gives, else over the values."""
-    from pydicom.pixels import apply_windowing
-
-    low, high = values.min(), values.max()
-    if data.get("VOILUTSequence"):
-        table, first = _lookup_table(data.VOILUTSequence[0])
-        values = table[
-            (values.astype(np.float64).round() - first).clip(0, len(table) - 1).astype(int)
-        ]
-        low, high = table.min(), table.max()
-    elif data.get("WindowCenter") is not None and data.get("WindowWidth") is not None:
-        values = apply_windowing(values, data)
-        with np.errstate(over="ignore"):  # the ends of a sigmoid
-            low, high = apply_windowing(np.array([-1e9, 1e9]), data)
-    span = float(high) - float(low)
-    return (values - float(low)) / (span or 1.0)
-
-
-def _lookup_table(item: Any) -> tuple[np.ndarray, int]:
-    """The table, and the value that its first entry is for.
-
-    pydicom's own `apply_voi` (3.0) counts entries in the type of their values: 4096 entries of 8
-    bits come out wrong.
-    """
-    entries, first, _ = item.LUTDescriptor
-    data = item.LUTData
-    table = np.frombuffer(data, "<u2") if isinstance(data, bytes) else np.array(data)
-    return table[: entries or 2**16].astype(np.float64), first

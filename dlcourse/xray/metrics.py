@@ -34,10 +34,15 @@ class _Ranking(Metric):
         """In [0, 1]."""
         values = [
             self.of_one(scores, truths)
-            for scores, truths in zip(_joined(self.scores).T, _joined(self.truths).T, strict=True)
+            for scores, truths in zip(*map(self._columns, (self.scores, self.truths)), strict=True)
             if 0 < truths.sum() < len(truths)
         ]
         return torch.stack(values).mean() if values else torch.tensor(torch.nan, device=self.device)
+
+    def _columns(self, parts: list[Tensor] | Tensor) -> Tensor:
+        """(F, N), also before torchmetrics has joined what several processes gathered."""
+        parts = parts if isinstance(parts, list) else [parts]
+        return torch.cat(parts).T if parts else torch.zeros(self.num_findings, 0)
 
     def of_one(self, scores: Tensor, truths: Tensor) -> Tensor:
         """The metric of one finding: scores (N,) and truths (N,) of 0 and 1."""
@@ -58,8 +63,3 @@ class AveragePrecision(_Ranking):
     def of_one(self, scores: Tensor, truths: Tensor) -> Tensor:
         """See `_Ranking`."""
         return binary_average_precision(scores, truths)
-
-
-def _joined(parts: list[Tensor] | Tensor) -> Tensor:
-    """One tensor, also before torchmetrics has joined what several processes gathered."""
-    return parts if isinstance(parts, Tensor) else torch.cat(parts)

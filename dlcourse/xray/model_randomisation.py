@@ -29,14 +29,14 @@ class Randomised:
         layers: How many, from the head down.
         down_to: The name of the lowest of them.
         correlation: Spearman's, between the map and the map of the trained network, averaged over
-            the images and the repetitions.
+            the images and the repetitions in which neither map is flat; None where there is none.
         spread: Standard deviation of that mean over images from repetition to repetition.
     """
 
     layers: int
     down_to: str
-    correlation: float
-    spread: float
+    correlation: float | None
+    spread: float | None
 
 
 def randomisation_check(
@@ -66,16 +66,25 @@ def randomisation_check(
     found = np.array(
         [
             [
-                np.mean([*map(spearman, trained, _evidence_maps(random, images, finding))])
+                _defined_mean([*map(spearman, trained, _evidence_maps(random, images, finding))])
                 for random in cascade(model, counts, seed=seed + repeat)
             ]
             for repeat in progress_bar(range(repeats), "randomising layers")
         ]
     )  # (repeats, stages)
     return [
-        Randomised(count, names[count - 1], float(column.mean()), float(column.std()))
+        Randomised(count, names[count - 1], *_mean_and_spread(column[~np.isnan(column)]))
         for count, column in zip(counts, found.T, strict=True)
     ]
+
+
+def _defined_mean(values: list[float]) -> float:
+    defined = [value for value in values if not math.isnan(value)]
+    return float(np.mean(defined)) if defined else math.nan
+
+
+def _mean_and_spread(values: np.ndarray) -> tuple[float, float] | tuple[None, None]:
+    return (float(values.mean()), float(values.std())) if len(values) else (None, None)
 
 
 def layers_from_head(model: nn.Module) -> list[str]:
@@ -118,12 +127,12 @@ def _forget(layer: nn.Module) -> None:
 def spearman(a: np.ndarray, b: np.ndarray) -> float:
     """Rank correlation of the entries of two arrays; equal values share the mean of their ranks.
 
-    0 when one of them is constant: it ranks nothing.
+    NaN when one of them is constant: it ranks nothing.
     """
     ranks = [_ranks(np.ravel(values)) for values in (a, b)]
     x, y = (rank - rank.mean() for rank in ranks)
     size = math.sqrt((x @ x) * (y @ y))
-    return float(x @ y / size) if size else 0.0
+    return float(x @ y / size) if size else math.nan
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from dlcourse.errors import InputError
-from dlcourse.files import written_whole
+from dlcourse.made_folders import made_folder
 from dlcourse.xray.archive import BOX_FILE, FRAME, INDEX_FILES, MASK_FOLDER, NOTES_FILE
 from dlcourse.xray.official import TEST_LIST, TRAIN_VAL_LIST
 from dlcourse.xray.phantom import draw_phantom
@@ -52,7 +52,7 @@ def write_phantoms(
     confounders: str = "balanced",
     progress: Callable[[Iterable[int]], Iterable[int]] = lambda items: items,
 ) -> None:
-    """Draw a corpus, whole or not at all; one that is there already is left alone.
+    """Draw a corpus, whole or not at all; one that is there as it was drawn is left alone.
 
     An image is a pure function of (seed, patient, number): a larger corpus begins with the same.
 
@@ -74,18 +74,18 @@ def write_phantoms(
             f"{patients} phantoms of {size} px, seed {seed}: at least 1, of at least 32 px, and a "
             f"seed of at least 0"
         )
-    folder = Path(folder)
-    if folder.is_dir():
-        return
-    with written_whole(folder) as partial:
+
+    def fill(partial: Path) -> None:
         for inner in ("images", MASK_FOLDER):
-            (partial / inner).mkdir(parents=True, exist_ok=True)
+            (partial / inner).mkdir()
         rows: list[_Row] = []
         for number in progress(range(1, patients + 1)):
             sitter = _sitter(number, seed)
             for image in range(sitter.images):
                 rows.append(_draw(sitter, image, partial, seed=seed, size=size, bias=confounders))
         _write_tables(rows, partial)
+
+    made_folder(folder, fill)
 
 
 @dataclass(frozen=True)

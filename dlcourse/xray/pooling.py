@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from dlcourse import text_tables
 from dlcourse.errors import InputError
 from dlcourse.xray.bootstrap import bootstrap_ranking, interval
 from dlcourse.xray.evaluation import INTERVAL, METADATA
@@ -76,7 +77,7 @@ def read_scores(path: Path) -> Rows:
 def as_markdown(table: dict[str, Any], *, title: str) -> str:
     """`results.md` of the sweep."""
     lines = [
-        f"# {title}",
+        f"# {text_tables.as_markdown(title)}",
         "",
         f"{table['finding']} in {table['images']} images of {table['patients']} patients, each "
         f"tested once by a network that had not seen the patient; {table['positives']} are "

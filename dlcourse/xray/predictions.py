@@ -14,6 +14,7 @@ from dlcourse.errors import InputError
 from dlcourse.xray.cam import Cam, class_activation_maps, evidence
 from dlcourse.xray.detector import log_odds
 from dlcourse.xray.gap_cnn import GapCNN
+from dlcourse.xray.numbers import check_numbers
 from dlcourse.xray.studies import PNEUMOTHORAX, Study
 
 BATCH = 64
@@ -61,7 +62,11 @@ def predict(
     cam: Cam | None = None,
     progress: Callable[[Iterable[int]], Iterable[int]] = lambda starts: starts,
 ) -> Predictions:
-    """Run images through the network, on the device where it is; maps are `cam`'s, if given."""
+    """Run images through the network, on the device where it is; maps are `cam`'s, if given.
+
+    Raises:
+        InputError: A probability or a map is no number.
+    """
     device = net.head.weight.device
     probabilities, cams = [], []
     for start in progress(range(0, len(studies), BATCH)):
@@ -71,6 +76,8 @@ def predict(
         cams.append(maps.float().cpu().numpy())
     bias = net.head.bias.detach().float().cpu().numpy()
     p, maps = np.concatenate(probabilities), np.concatenate(cams)
+    check_numbers("the probability", p, studies)
+    check_numbers("the map", maps, studies)
     return Predictions(studies, images, truths, p, maps, bias, findings)
 
 

@@ -1,8 +1,6 @@
 """Weights that others publish, downloaded once: ImageNet's, and those of torchxrayvision."""
 
-import contextlib
 import re
-import sys
 import warnings
 from pathlib import Path
 from types import ModuleType
@@ -13,25 +11,26 @@ from torch import Tensor
 from torchvision import models
 
 from dlcourse.errors import InputError
+from dlcourse.fetching import RemoteFile, fetch_file
+from dlcourse.xray.pickled_networks import pickled_tensors
 from dlcourse.xray.weight_files import read_weights
 
 
 def torchvision_weights(name: str) -> dict[str, Tensor]:
     """The best ImageNet weights that torchvision has for a network, from its cache or the network.
 
+    Their SHA-256, whose first digits are in the file's name, is verified every time: most are in a
+    format without checksums, of which PyTorch reads a damaged file without a word.
+
     Raises:
-        InputError: They cannot be had; says where to put the file.
+        InputError: They cannot be had, or are others; says where to put the file.
     """
     url = models.get_model_weights(name).DEFAULT.url
     path = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
-    if not path.is_file():
-        digits = re.search(r"-([0-9a-f]{8,})\.", path.name)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(url, str(path), hash_prefix=digits and digits[1])
-        except (OSError, RuntimeError) as error:
-            raise _unreachable("imagenet", url, path, error) from error
-    return read_weights(path)
+    digits = re.search(r"-([0-9a-f]{8,})\.", path.name)
+    assert digits is not None, "torchvision names its files so"
+    advice = f"net.weights=imagenet: put the file at {path}"
+    return read_weights(fetch_file(RemoteFile(url=url, sha256=digits[1], advice=advice), path))
 
 
 def timm_weights(name: str) -> dict[str, Tensor]:
@@ -54,7 +53,7 @@ def timm_weights(name: str) -> dict[str, Tensor]:
 def xrv_weights(name: str, *, normalise: Any) -> dict[str, Tensor]:
     """A DenseNet-121 of torchxrayvision, trained on grey chest X-rays of -1024..1024.
 
-    The package unpickles its file, which could run code; whoever installs it trusts its authors.
+    The package tells where its file is, which is a network pickled whole; it is opened here.
 
     Args:
         name: "nih".
@@ -72,16 +71,22 @@ def xrv_weights(name: str, *, normalise: Any) -> dict[str, Tensor]:
         raise InputError(
             f"net.weights={name} needs torchxrayvision: pip install 'dlcourse[xrv]'"
         ) from error
-    key = f"densenet121-res224-{name}"
-    try:
-        with contextlib.redirect_stdout(sys.stderr):  # it reports its download
-            weights = xrv.models.DenseNet(weights=key).state_dict()
-    except Exception as error:  # whatever its download raises
-        url = xrv.models.model_urls[key]["weights_url"]
-        path = Path(xrv.utils.get_cache_dir()) / url.rpartition("/")[2]
-        raise _unreachable(name, url, path, error) from error
+    url = xrv.models.model_urls[f"densenet121-res224-{name}"]["weights_url"]
+    path = Path(xrv.utils.get_cache_dir()) / url.rpartition("/")[2]
+    if not path.is_file():
+        _fetch(name, url, path)
+    weights = pickled_tensors(path)
     weights.pop("op_threshs", None)  # the findings' thresholds
     return weights
+
+
+def _fetch(name: str, url: str, path: Path) -> None:
+    """Download a file, whole or not at all; `name` is the option's value."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(url, str(path))
+    except (OSError, RuntimeError) as error:
+        raise _unreachable(name, url, path, error) from error
 
 
 def imported_timm() -> ModuleType:

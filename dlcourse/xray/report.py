@@ -6,14 +6,13 @@ predictions.csv                  a row an image of the split
 atlas/index.html                 the images it was most wrong about, with their maps
 """
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dlcourse.files import write_json, write_text, written_whole
+from dlcourse.files import write_json, write_rows, write_text
 from dlcourse.xray.atlas import write_atlas
 from dlcourse.xray.atlas_records import AtlasEntry, outcome, wrongness
 from dlcourse.xray.evaluation import Scored, evaluate, evaluate_findings
@@ -58,10 +57,20 @@ def _scored(predictions: Predictions, finding: str) -> Scored:
 
 
 def threshold_of(val: Predictions, finding: str) -> float:
-    """See `THRESHOLD`; 0.5 where validation has one class only."""
-    scored = _scored(val, finding)
-    chosen = choose_threshold(scored.truths, scored.probabilities, "youden")
+    """See `THRESHOLD`; 0.5 where validation has one class only, which `threshold_origin` says."""
+    chosen = _chosen(val, finding)
     return 0.5 if chosen is None else chosen
+
+
+def threshold_origin(val: Predictions, finding: str) -> str:
+    """Where `threshold_of` is from, for a reader."""
+    lacking = f"0.5: the validation split has {finding} in none of its images, or in all"
+    return lacking if _chosen(val, finding) is None else THRESHOLD
+
+
+def _chosen(val: Predictions, finding: str) -> float | None:
+    scored = _scored(val, finding)
+    return choose_threshold(scored.truths, scored.probabilities, "youden")
 
 
 def localised(predictions: Predictions, finding: str) -> dict[str, Any] | None:
@@ -102,16 +111,15 @@ def write_scores(predictions: Predictions, path: str | Path, *, threshold: float
     names = predictions.findings
     labels = [f"label {name}" for name in names] if len(names) > 1 else ["label"]
     columns = [f"probability {name}" for name in names] if len(names) > 1 else ["probability"]
-    with written_whole(path) as partial, open(partial, "w", newline="", encoding="utf-8") as out:
-        writer = csv.writer(out, lineterminator="\n")
-        own = ["outcome", "threshold"] if len(names) == 1 else []
-        writer.writerow(["file", "patient", *labels, *columns, *own])
-        for i, study in enumerate(predictions.studies):
-            p = [float(value) for value in predictions.probabilities[i]]
-            truths = [""] * len(p) if predictions.truths is None else predictions.truths[i].tolist()
-            label = None if predictions.truths is None else truths[0]
-            more = [outcome(p[0], label, threshold=threshold), threshold] if own else []
-            writer.writerow([study.file, study.patient, *truths, *p, *more])
+    own = ["outcome", "threshold"] if len(names) == 1 else []
+    rows: list[list[object]] = [["file", "patient", *labels, *columns, *own]]
+    for i, study in enumerate(predictions.studies):
+        p = [float(value) for value in predictions.probabilities[i]]
+        truths = [""] * len(p) if predictions.truths is None else predictions.truths[i].tolist()
+        label = None if predictions.truths is None else truths[0]
+        more = [outcome(p[0], label, threshold=threshold), threshold] if own else []
+        rows.append([study.file, study.patient, *truths, *p, *more])
+    write_rows(path, rows)
 
 
 def write_failures(

@@ -6,6 +6,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dlcourse.errors import InputError
+from dlcourse.strange_files import content_of
+from dlcourse.terminal import one_line
+
+MOST_BYTES = 2**25  # of a file, four times the archive's index: in memory it is twenty times as big
 
 
 def read_table(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
@@ -17,17 +21,16 @@ def read_table(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[s
         columns: Those that the file has to have; others are passed on.
 
     Raises:
-        InputError: No such file, not UTF-8, a missing column, or a row of another length.
+        InputError: No such file, too large, not UTF-8, a column that is missing or stands twice, or
+            a row of another length.
     """
     reader = csv.reader(io.StringIO(_text(path), newline=""))
     try:
         header = _header(path, next(reader, []), columns)
         width = len(header)
-        for cells in reader:
+        for cells in filter(None, reader):
             where = f"{path}, row {reader.line_num}"
             if len(cells) != width and (len(cells) < width or any(cells[width:])):
-                if not cells:
-                    continue
                 raise InputError(f"{where}: {len(cells)} cells; the header names {width} columns")
             yield where, dict(zip(header, cells, strict=False))
     except csv.Error as error:
@@ -35,10 +38,7 @@ def read_table(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[s
 
 
 def _text(path: Path) -> str:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    content = content_of(path, most=MOST_BYTES)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -54,8 +54,10 @@ def _header(path: Path, cells: Sequence[str], columns: Sequence[str]) -> list[st
         header.pop()
     missing = [name for name in columns if name not in header]
     if missing:
-        found = ", ".join(header)[:200] or "nothing"
+        found = one_line(", ".join(header)) or "nothing"
         raise InputError(
             f"{path}, row 1: no column {missing[0]!r}; found {found}; needed {', '.join(columns)}"
         )
+    if twice := [name for name in columns if header.count(name) > 1]:
+        raise InputError(f"{path}, row 1: several columns {twice[0]!r}; remove all but one")
     return header

@@ -12,15 +12,18 @@ import zlib
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from dlcourse.download import Stream, unpacked
 from dlcourse.errors import InputError
 from dlcourse.files import written_whole
+from dlcourse.tar_streams import Stream, unpacked
+from dlcourse.terminal import one_line
 
 log = logging.getLogger(__name__)
 
 NAME = re.compile(r"[0-9]{8}_[0-9]{3}\.png")
 FOLDER = "images"
 MOST_BYTES = 64 * 1024**2  # of one image; the largest of the archive has less than 2 MB
+MOST_MEMBERS = 50_000  # of one archive; the largest has 11,000 images
+MOST_OF_ALL = 2**33  # bytes of one archive, unpacked; the largest has 4.2 GB
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
@@ -52,7 +55,11 @@ def unpack_images(
             then is whole and stays.
     """
     with unpacked(archive) as tar:
-        for member in tar:
+        total = 0
+        for count, member in enumerate(tar, start=1):
+            total += member.size
+            if count > MOST_MEMBERS or total > MOST_OF_ALL:
+                raise InputError(f"more than {MOST_MEMBERS} files or {MOST_OF_ALL} bytes unpacked")
             name = _image_name(member)
             if name is None:
                 continue
@@ -70,19 +77,19 @@ def unpack_images(
 
 def _image_name(member: tarfile.TarInfo) -> str | None:
     """The name to write a member under; None for one that is passed over."""
-    path = member.name.removeprefix("./")
+    path, shown = member.name.removeprefix("./"), repr(one_line(member.name))
     if not (member.isreg() or member.isdir()):
-        raise InputError(f"the archive holds the link or device {member.name!r}")
+        raise InputError(f"the archive holds the link or device {shown}")
     if path.startswith("/") or ".." in path.split("/") or set("\\:") & set(path):
-        raise InputError(f"the archive holds the unsafe name {member.name!r}")
+        raise InputError(f"the archive holds the unsafe name {shown}")
     folder, _, name = path.partition("/")
     if member.isdir():
         return None
     if folder != FOLDER or not NAME.fullmatch(name):
-        log.info("%r in the archive is no image: passed over", member.name)
+        log.info("%s in the archive is no image: passed over", shown)
         return None
-    if member.size > MOST_BYTES:
-        raise InputError(f"{member.name!r} in the archive has {member.size} bytes: no radiograph")
+    if not 0 < member.size <= MOST_BYTES:
+        raise InputError(f"{shown} in the archive has {member.size} bytes: no radiograph")
     return name
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from dlcourse.comparison.comparing import compare
-from dlcourse.comparison.layout import aligned, markdown_table
 from dlcourse.comparison.run_table import write_csv
 from dlcourse.comparison.tables import group_table, write_markdown
+from dlcourse.text_tables import aligned, markdown_table
 from tests.comparison.run_folders import leave_grid, leave_results, leave_run, leave_sweep
 
 SGD, ADAM = ("optimizer=sgd",), ("optimizer=adam",)

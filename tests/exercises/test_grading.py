@@ -97,6 +97,7 @@ def test_who_could_not_be_graded_is_tried_again_and_the_others_are_kept(tmp_path
     assert again.seen == ["ada", "bob"]
 
 
+@pytest.mark.trust
 def test_what_is_handed_in_oddly_is_told_and_never_read(tmp_path: Path) -> None:
     secret = tmp_path / "secret.py"
     secret.write_text("print('another student')")
@@ -139,6 +140,7 @@ def test_a_folder_within_the_folder_is_taken_and_other_modules_come_along(tmp_pa
     assert (tmp_path / "copy" / "more" / "own.py").read_text() == "x = 1"
 
 
+@pytest.mark.trust
 def test_a_name_is_no_formula_and_no_path(tmp_path: Path) -> None:
     rows = graded(students(tmp_path, "=1+1", "a%2F..\n"), Checker())
     assert [row["student"] for row in rows] == ["'=1+1", "a%2F..\\n"]
@@ -214,6 +216,7 @@ raise RuntimeError(" ".join(said))
 """
 
 
+@pytest.mark.trust
 @pytest.mark.skipif(landlock_version() < 6, reason="no Landlock, or an old one")
 def test_a_student_s_code_reaches_nothing_but_its_own_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -230,6 +233,7 @@ def test_a_student_s_code_reaches_nothing_but_its_own_folder(
     assert not running("61.7"), "what it left behind was ended"
 
 
+@pytest.mark.trust
 @pytest.mark.skipif(landlock_version() < 1, reason="no Landlock")
 def test_other_processes_can_be_hidden_from_a_confined_one(tmp_path: Path) -> None:
     code = (

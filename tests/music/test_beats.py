@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlcourse.errors import InputError
+from dlcourse.music.beat_files import read_beats
 from dlcourse.music.beats import (
     TICKS_PER_STEP,
     BeatGrid,
     quantise,
-    read_beats,
     score_beats,
     ticks_to_seconds,
 )

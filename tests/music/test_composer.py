@@ -160,7 +160,7 @@ def test_the_same_few_notes_go_on_in_more_than_one_way(songs):
 
 def test_files_read_back_note_for_note(tmp_path):
     compose_corpus(tmp_path / "songs", songs=6, seed=5)
-    files = sorted((tmp_path / "songs").iterdir())
+    files = sorted((tmp_path / "songs").glob("*.mid"))
     assert len(files) == 6
     read = {path.stem: read_midi(path) for path in files}
     for song in (compose_song(index, seed=5) for index in range(6)):
@@ -177,7 +177,7 @@ def test_files_read_back_note_for_note(tmp_path):
 def test_a_song_does_not_depend_on_how_many_are_composed(tmp_path):
     compose_corpus(tmp_path / "few", songs=2)
     compose_corpus(tmp_path / "more", songs=4)
-    for path in (tmp_path / "few").iterdir():
+    for path in (tmp_path / "few").glob("*.mid"):
         assert path.read_bytes() == (tmp_path / "more" / path.name).read_bytes()
 
 
@@ -188,9 +188,11 @@ def test_titles_are_unique_whatever_the_case(songs):
 
 def test_a_finished_folder_is_left_alone(tmp_path):
     folder = tmp_path / "songs"
-    folder.mkdir()
+    compose_corpus(folder, songs=2)
+    written = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
     compose_corpus(folder, songs=2, progress=lambda _: pytest.fail("composed again"))
-    assert list(folder.iterdir()) == []
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == written
+    assert list(tmp_path.iterdir()) == [folder]
 
 
 def test_an_interrupted_corpus_leaves_nothing_behind(tmp_path):

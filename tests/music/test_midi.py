@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dlcourse.errors import InputError
 from dlcourse.music.composer import compose_song
-from dlcourse.music.midi import read_midi, write_midi
+from dlcourse.music.midi import parse_midi, read_midi, write_midi
 from dlcourse.music.notes import END, PITCH, START, Metre, Song, Track, note_array
 
 Rows = list[tuple[int, int, int, int]]
@@ -194,4 +194,4 @@ def test_missing_files_folders_and_unknown_readers_are_errors(tmp_path: Path) ->
     with pytest.raises(InputError, match="cannot be read"):
         read_midi(tmp_path)
     with pytest.raises(InputError, match="choose one of symusic, pretty_midi"):
-        read_midi(tmp_path, reader="mido")
+        parse_midi(b"MThd", "x.mid", reader="mido")

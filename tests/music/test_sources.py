@@ -1,27 +1,29 @@
 """Where songs come from when no folder is named."""
 
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from dlcourse.music import composer
+from dlcourse.music import composer, midi, notes
 from dlcourse.music.sources import Composed, lab2018_snippets, pop909
 
 
 def test_composed_songs_are_made_once_and_found_again(tmp_path: Path) -> None:
     folder = Composed(songs=2).folder(tmp_path)
     written = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
-    assert len(written) == 2
+    assert len([*folder.glob("*.mid")]) == 2
     assert Composed(songs=2).folder(tmp_path) == folder
     assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == written
 
 
-def test_other_songs_and_another_composer_have_folders_of_their_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("module", [composer, midi, notes])
+def test_other_songs_and_another_composer_or_writer_have_folders_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: ModuleType
 ) -> None:
     folders = [Composed(songs=2, seed=seed).folder(tmp_path) for seed in (0, 1)]
-    (tmp_path / "composer.py").write_text("changed")
-    monkeypatch.setattr(composer, "__file__", str(tmp_path / "composer.py"))
+    (tmp_path / "changed.py").write_text("changed")
+    monkeypatch.setattr(module, "__file__", str(tmp_path / "changed.py"))
     folders += [Composed(songs=2).folder(tmp_path)]
     assert len(set(folders)) == 3
 

@@ -194,7 +194,8 @@ def test_an_experiment_is_run_once_and_held_to_its_numbers(
     measured = json.loads(results.read_text())["test"]
     nll, counts = (measured[name]["nll"] for name in ("model", "interpolated counts"))
     (row,) = table_rows(readme.read_text())
-    assert row.cells[1:] == (f"{nll:.3f}", f"{counts:.3f}", "0.1")
+    assert row.cells[1:3] == (f"{nll:.3f}", f"{counts:.3f}")
+    assert 0 < float(row.cells[3]) < 10, "minutes, on a machine that may be busy"
     assert "".join(readme.read_text().splitlines()[2]) in text
     assert not agree, "8 songs are not the 160 of which the number is expected"
     before = results.stat().st_mtime_ns

@@ -17,6 +17,7 @@ from dlcourse.reproduction.verdict import Reproduction
 from dlcourse.run_provenance import read_provenance
 from dlcourse.runs import open_run
 from dlcourse.training import train
+from dlcourse.trust.signature import sign
 from tests.composing import QUICK_XRAY, composed, saved
 
 
@@ -59,6 +60,7 @@ def change_config(run: Path, **values: object) -> None:
     for key, value in values.items():
         OmegaConf.update(config, key.replace("__", "."), value, merge=False, force_add=True)
     OmegaConf.save(config, path)
+    sign(run, open_run(run).noted_config)  # the user's own, whatever it names
 
 
 def write_resolved(run: Path) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -56,10 +57,14 @@ def pages(run: Path) -> list[Path]:
     return [explained(run, f"output={f}", "faithfulness=2", "most=2") for f in folders]
 
 
-def explained(run: Path, *overrides: str, split: str = "test") -> Path:
+def explained(
+    run: Path, *overrides: str, split: str = "test", images: list[str] | None = None
+) -> Path:
     """What the command line gives."""
     with initialize_config_dir(conf_path(), version_base="1.3"):
         config = compose("explain", [f"run={run}", "threads=1", f"part={split}", *overrides])
+    if images is not None:
+        config.images = images
     return explain(config)
 
 
@@ -169,6 +174,18 @@ def test_any_files_get_the_probabilities_that_predict_gives(run: Path) -> None:
     assert all(file.name in page.read_text() for file in files)
 
 
+def test_names_of_files_are_shown_and_not_obeyed(run: Path, tmp_path: Path) -> None:
+    names = ["<img src=x onerror=alert(1)>.png", "a\"b'c&lt;.png", "two\nlines.png", "a,b;c.png"]
+    files = [str(tmp_path / name) for name in names]
+    for file in files:
+        shutil.copy(pictures(run, 1)[0], file)
+    page = explained(run, f"output={tmp_path / 'page'}", images=files)
+    text = page.read_text(encoding="utf-8")
+    assert "<img src=x" not in text
+    assert "&lt;img src=x onerror=alert(1)&gt;.png" in text
+    assert [row["file"] for row in table(page.parent / "scores.csv")] == files
+
+
 def test_files_are_judged_by_the_threshold_of_the_same_finding_only(
     run: Path, several: Path
 ) -> None:
@@ -226,6 +243,10 @@ def test_an_exported_network_says_the_same(run: Path) -> None:
         (["finding=Effusion", "images=[PICTURE]"], "this network knows Pneumothorax"),
         (["images=[PICTURE,absent.png]"], r"absent\.png: cannot be read \(No such file"),
         (["images=[]"], r"images=\[\]: name at least one file"),
+        (["images=[PICTURE]", "faithfulness=2"], "faithfulness=2 does nothing beside images="),
+        (["images=[PICTURE]", "part=val"], "part=val does nothing beside images=; drop one"),
+        (["images=[PICTURE]", "export=a.onnx"], "does nothing beside export="),
+        (["faithfulness=2", "export=a.onnx"], "faithfulness=2 does nothing beside export="),
         (["checkpoint=first"], "checkpoint=first: choose best or last"),
         (["export=model.txt"], "choose .pt2 or .onnx"),
         (["most=0"], "most=0: at least 1 image"),

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from dlcourse.errors import InputError
+from dlcourse.made_folders import RECORD
 from dlcourse.splits import SPLITS, names_listed
 from dlcourse.xray import phantom_corpus
 from dlcourse.xray.archive import FRAME, read_archive
@@ -56,7 +57,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in folder.rglob("*")
-        if path.is_file()
+        if path.is_file() and path.name != RECORD
     }
 
 
@@ -311,11 +312,13 @@ def test_an_interruption_leaves_nothing_and_the_next_call_draws_it(
     assert {study.patient for study in read_archive(tmp_path / "c").studies} == set("1234")
 
 
-def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
+def test_what_lies_where_phantoms_belong_is_put_aside(tmp_path: Path) -> None:
     (tmp_path / "c").mkdir()
     (tmp_path / "c/mine.txt").write_text("mine")
     write_phantoms(tmp_path / "c", patients=2, size=32)
-    assert files(tmp_path) == {"c/mine.txt": b"mine"}
+    [aside] = tmp_path.glob("c-aside-*")
+    assert files(aside) == {"c/mine.txt": b"mine"}
+    assert {study.patient for study in read_archive(tmp_path / "c").studies} == set("12")
 
 
 # As a source of the data

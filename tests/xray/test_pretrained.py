@@ -5,11 +5,9 @@ import io
 import logging
 import pickle
 import sys
-from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from urllib.error import URLError
 
 import numpy as np
 import pytest
@@ -23,6 +21,7 @@ from dlcourse.xray.gap_cnn import GapCNN
 from dlcourse.xray.normalise import Fixed, ImageNet, Standardise, normaliser
 from dlcourse.xray.own_backbones import lab2018, small
 from dlcourse.xray.pretrained import load_pretrained
+from tests.serving import serving
 
 IMAGES = torch.randint(
     0, 256, (2, 1, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(1)
@@ -131,7 +130,7 @@ def no_tensor(weights: Weights) -> None:
         (added, r"features\.denseblock9\.weight is not in this network \(2 in all\)"),
         (misshapen, r"features\.norm5\.weight has shape \(17,\), here \(16,\) \(1 in all\)"),
         (doubled, "holds several networks"),
-        (no_tensor, r"'features\.norm5\.weight' is no tensor"),
+        (no_tensor, r"'features\.norm5\.weight' is no plain tensor"),
         (dict.clear, "holds no weights"),
     ],
 )
@@ -288,36 +287,39 @@ def test_imagenet_weights_are_fetched_once_and_checked(
     theirs = models.shufflenet_v2_x0_5(num_classes=5).eval()
     content = io.BytesIO()
     torch.save(theirs.state_dict(), content)
-    for digits in (hashlib.sha256(content.getvalue()).hexdigest()[:8], "0" * 8):
-        origin = tmp_path / f"net-{digits}.pth"
-        origin.write_bytes(content.getvalue())
-        kept = published_at(monkeypatch, tmp_path / "hub", origin.as_uri())
+    whole = content.getvalue()
+    digits = hashlib.sha256(whole).hexdigest()[:8]
+    files = {f"/net-{digits}.pth": whole, "/net-00000000.pth": whole}
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with serving(files) as server:
         options = {"name": "shufflenet_v2_x0_5", "weights": "imagenet"}
-        if digits == "0" * 8:
-            with pytest.raises(InputError, match="invalid hash value"):
-                torchvision_net(2, **options)
-            assert not kept.exists()
-            continue
+        kept = published_at(monkeypatch, tmp_path / "hub", f"{server.url}/net-00000000.pth")
+        with pytest.raises(InputError, match=r"wrong content: sha256 .* what came was removed"):
+            torchvision_net(2, **options)
+        assert not kept.exists()
+        kept = published_at(monkeypatch, tmp_path / "hub", f"{server.url}/net-{digits}.pth")
+        server.forget()
         for _ in range(2):
             ours = torchvision_net(2, **options).eval()
             means = chain(theirs)(ImageNet()(IMAGES)).mean((-2, -1))
             torch.testing.assert_close(ours.forward_features(IMAGES).mean((-2, -1)), means)
-            origin.unlink(missing_ok=True)
+        assert len(server.asked) == 1
+    kept.write_bytes(whole[:9000] + bytes([whole[9000] ^ 64]) + whole[9001:])
+    with pytest.raises(InputError, match=r"wrong content: sha256 .* move it away"):
+        torchvision_net(2, **options)
 
 
 def test_offline_it_says_where_to_put_which_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def offline(*args: object, **options: object) -> None:
-        raise URLError("Name or service not known")
-
-    monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
-    url = "https://download.pytorch.org/models/resnet18-f37072fd.pth"
-    kept = published_at(monkeypatch, tmp_path, url)
+    url = "http://127.0.0.1:9/models/resnet18-f37072fd.pth"
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    kept = published_at(monkeypatch, tmp_path / "hub", url)
     with pytest.raises(InputError) as error:
         torchvision_net(2, name="resnet18", weights="imagenet")
-    assert f"net.weights=imagenet: {url} cannot be had" in str(error.value)
-    assert f"put the file at {kept}" in str(error.value)
+    assert "cannot be reached (Connection refused)" in str(error.value)
+    assert url in str(error.value)
+    assert f"net.weights=imagenet: put the file at {kept}" in str(error.value)
     assert "\n" not in str(error.value)
 
 
@@ -346,21 +348,23 @@ def test_timms_weights_go_through_timm(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\n" not in str(error.value)
 
 
-def test_torchxrayvisions_network_computes_the_same_here(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("zipped", [True, False], ids=["today's format", "that of 2020"])
+def test_torchxrayvisions_network_computes_the_same_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zipped: bool
+) -> None:
     torch.manual_seed(0)
     theirs = models.densenet121(num_classes=18).eval()
     theirs.features.conv0 = nn.Conv2d(1, 64, 7, stride=2, padding=3, bias=False)
-    state = OrderedDict(theirs.state_dict(), op_threshs=torch.zeros(18))
-    asked = []
-
-    def package_net(weights: str) -> SimpleNamespace:
-        asked.append(weights)
-        return SimpleNamespace(state_dict=lambda: state)
-
-    package = SimpleNamespace(models=SimpleNamespace(DenseNet=package_net))
+    theirs.register_buffer("op_threshs", torch.zeros(18))
+    saved(theirs, tmp_path / "nih.pt", _use_new_zipfile_serialization=zipped)
+    package = SimpleNamespace(
+        models=SimpleNamespace(
+            model_urls={"densenet121-res224-nih": {"weights_url": "https://localhost/nih.pt"}}
+        ),
+        utils=SimpleNamespace(get_cache_dir=lambda: f"{tmp_path}/"),
+    )
     monkeypatch.setitem(sys.modules, "torchxrayvision", package)
     ours = torchvision_net(2, name="densenet121", weights="nih", normalise="xrv").eval()
-    assert asked == ["densenet121-res224-nih"]
     grey = (2 * (IMAGES / 255) - 1) * 1024  # as the package normalises
     with torch.no_grad():
         expected = theirs.features(grey).relu()

@@ -138,6 +138,7 @@ def test_the_same_picture_of_two_patients_goes_to_one_split(own: Path, tmp_path:
     assert after[trained] == after[tested]
 
 
+@pytest.mark.trust
 def test_the_same_picture_in_both_official_lists_is_a_leak(own: Path, tmp_path: Path) -> None:
     shutil.copy(own / "images/00000001_000.png", own / "images/00000004_000.png")
     with pytest.raises(InputError, match=r"leak: 'images/00000001_000\.png' .*00000004_000\.png"):
@@ -163,6 +164,7 @@ def test_the_split_does_not_depend_on_the_order_of_the_images(
     assert backwards[::-1] == [s.split for s in kept]
 
 
+@pytest.mark.trust
 def test_folders_that_share_patients_are_refused(tmp_path: Path) -> None:
     root, index = DATA / "nih1000_64", DATA / "chestxray"
     if not (root.is_dir() and index.is_dir()):

@@ -42,7 +42,7 @@ class _Shelf:
         """The element of an item; "" when it is left out, which is noted."""
         assert record.folder is not None
         try:
-            url = _URLS[item["kind"]](record.folder / item["file"])
+            url = _URLS[item["kind"]](_own_file(record.folder, item["file"]))
         except UnreadableMedia as error:
             return element("p", escape(f"{item['file']} is {error}."), class_="quiet")
         if len(url) > self.left:
@@ -96,6 +96,20 @@ def _table(columns: Sequence[_Column], shelf: _Shelf, *, caption: str) -> str:
     head, body = element("thead", element("tr", *heads)), element("tbody", *rows)
     title = element("caption", escape(caption))
     return scrolling("div", element("table", title, head, body, class_="gallery"), caption)
+
+
+def _own_file(folder: Path, name: str) -> Path:
+    """A file of the run itself: whoever wrote the gallery must not put others on a page."""
+    try:
+        path = (folder / name).resolve()
+        inside, there = path.is_relative_to(folder.resolve()), path.is_file()
+    except (OSError, ValueError, RuntimeError) as error:  # no name of a file, links in a circle
+        raise UnreadableMedia("missing") from error
+    if not inside:
+        raise UnreadableMedia("outside of the run folder, and not shown")
+    if not there:
+        raise UnreadableMedia("missing")
+    return path
 
 
 def _head(column: _Column) -> str:

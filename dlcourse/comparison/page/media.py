@@ -10,25 +10,31 @@ if TYPE_CHECKING:
 
 IMAGE_WIDTH = 480  # pixels
 _JPEG_QUALITY = 85
+_PICTURES = ("PNG", "JPEG")
+_MOST = 2**25  # pixels, or samples: 12 minutes of one channel
 _FORMATS = {"MP3": "audio/mpeg", "OGG": "audio/ogg", "WAV": "audio/wav"}  # the first that works
 
 
 class UnreadableMedia(Exception):
-    """A picture or sound that is missing or damaged; the text says which of the two."""
+    """A picture or sound that is missing, damaged or too large; the text says which."""
 
 
 def image_url(path: Path) -> str:
     """A picture as a `data:` address: at most `IMAGE_WIDTH` wide, PNG or JPEG, what is smaller.
 
     Raises:
-        UnreadableMedia: It is missing or damaged.
+        UnreadableMedia: It is missing, damaged or too large.
     """
     from PIL import Image
 
     try:
-        with Image.open(path) as opened:
+        with Image.open(path, formats=_PICTURES) as opened:  # others run programs: PostScript
+            if opened.width * opened.height > _MOST:
+                raise UnreadableMedia("too large")
             picture = _opaque(opened)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except UnreadableMedia:
+        raise
+    except Exception as error:  # Pillow raises many kinds
         raise UnreadableMedia(_why(path)) from error
     picture.thumbnail((IMAGE_WIDTH, picture.height))
     png, jpeg = io.BytesIO(), io.BytesIO()
@@ -43,13 +49,16 @@ def audio_url(path: Path) -> str:
     """A sound as a `data:` address: one channel, in the smallest format that can be written.
 
     Raises:
-        UnreadableMedia: It is missing or damaged.
+        UnreadableMedia: It is missing, damaged or too large.
     """
     import soundfile
 
     try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (OSError, soundfile.SoundFileError) as error:
+        with soundfile.SoundFile(path) as opened:
+            if opened.frames * opened.channels > _MOST:
+                raise UnreadableMedia("too large")
+            samples, rate = opened.read(dtype="float32", always_2d=True), opened.samplerate
+    except (OSError, ValueError, soundfile.SoundFileError) as error:
         raise UnreadableMedia(_why(path)) from error
     available = soundfile.available_formats()
     for name in [name for name in _FORMATS if name in available]:

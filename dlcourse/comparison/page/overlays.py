@@ -1,6 +1,5 @@
 """Curves of all runs laid over each other: ROC, precision and recall, calibration."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ from dlcourse.comparison.records import Comparison
 from dlcourse.gallery import DIAGONAL
 
 _SIZE = 260  # pixels
+_LARGEST = 1e100  # of a number that can be drawn
 _SHARES = (-0.02, 1.02)  # an axis of probabilities shows all of them
 
 
@@ -40,13 +40,13 @@ def draw_overlays(title: str, comparison: Comparison, factor: Factor) -> str:
 
 
 def is_curve(curve: Any) -> bool:
-    """Whether it can be drawn: as many finite x as y, at least one."""
+    """Whether it can be drawn: as many x as y, all of them numbers, at least one."""
     if not isinstance(curve, Mapping):
         return False
     xs, ys = curve.get("x"), curve.get("y")
     if not isinstance(xs, list) or not isinstance(ys, list) or not 0 < len(xs) == len(ys):
         return False
-    return all(isinstance(v, int | float) and math.isfinite(v) for v in [*xs, *ys])
+    return all(isinstance(v, int | float) and abs(v) < _LARGEST for v in [*xs, *ys])
 
 
 def _axis(values: list[float], label: str) -> Axis:

@@ -5,97 +5,78 @@ that say at each of T frames which of a piano's keys sound. Source: Boulanger-Le
 Modeling Temporal Dependencies in High-Dimensional Sequences, ICML 2012.
 """
 
+import os
+import signal
+import subprocess
+import sys
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from dlcourse.errors import InputError
+from dlcourse.music.matrices import cell_reader
 from dlcourse.splits import TEST, TRAIN, VAL
+from dlcourse.strange_files import content_of
+from dlcourse.terminal import printable
 
 VARIABLES = {TRAIN: "traindata", VAL: "validdata", TEST: "testdata"}
 LOWEST_KEY, HIGHEST_KEY = 21, 108  # MIDI pitches of the first and the last column
-KEYS = HIGHEST_KEY - LOWEST_KEY + 1
+LARGEST_FILE = 2**29  # bytes; the largest benchmark has 3 x 10^8 when it is not compressed
 _HDF5 = (b"\x89HDF", b"MATLAB 7.3")  # what files of MATLAB's newer format begin with
-_KINDS = {"O": "a cell array", "V": "a struct", "U": "text"}  # by NumPy's letter
+_PATIENCE = 300  # seconds: the reader may have to wait for a processor
 
 
-def load_cells(path: str | Path) -> dict[str, list[Any]]:
-    """The cells of traindata, validdata and testdata, by split, unchecked.
+def load_cells(path: str | Path) -> dict[str, list[np.ndarray | str]]:
+    """The cells of traindata, validdata and testdata, by split.
 
-    The format holds arrays and no code: nothing that is in a file is run.
+    Returns:
+        Of each cell its matrix (T, 88) uint8 of zeros and ones, or what is wrong with it.
 
     Raises:
         InputError: There is no such file, or it is not a MATLAB file of three cell arrays.
     """
-    path = Path(path)
-    contents = _load(path)
-    missing = [name for name in VARIABLES.values() if name not in contents]
-    if missing:
-        found = ", ".join(name for name in contents if name and name[0] != "_") or "none"
-        raise InputError(
-            f"{path}: no variable {', '.join(missing)}, found {found}; the cell arrays "
-            f"{', '.join(VARIABLES.values())} are needed"
-        )
-    return {split: _cells(contents[name], name, path) for split, name in VARIABLES.items()}
-
-
-def _load(path: Path) -> dict[str, Any]:
-    from scipy.io import loadmat  # slow to import, and of no use to other data
-
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be read ({error.strerror}); data.root=<file or folder> names another"
-        ) from error
+        content = content_of(path, most=LARGEST_FILE)
+    except InputError as error:
+        raise InputError(f"{error}; data.root=<file or folder> names another") from error
     if content.startswith(_HDF5):
         raise InputError(f"{path}: MATLAB's format 7.3 (HDF5); save it in MATLAB with -v7")
+    with np.load(BytesIO(_read(content, path))) as sent:
+        if cell_reader.ERROR in sent:
+            raise InputError(f"{path}: {printable(str(sent[cell_reader.ERROR]))}")
+        cells = {split: [] for split in VARIABLES}
+        split_of = {name: split for split, name in VARIABLES.items()}
+        for name, cell in sent.items():
+            cells[split_of[name.split("/")[0]]].append(cell if cell.ndim else str(cell))
+    return cells
+
+
+def _read(content: bytes, path: str | Path) -> bytes:
+    """What `cell_reader` sends, from a process that can do no harm when it crashes."""
+    command = [sys.executable, cell_reader.__file__, *VARIABLES.values()]
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}  # each takes of the memory
     try:
-        return loadmat(BytesIO(content))
-    except Exception as error:  # scipy names none; zlib's, OSError and TypeError were seen
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(
-            f"{path}: not a complete MATLAB file ({reason}); fetch or save it again"
-        ) from error
-
-
-def _cells(variable: np.ndarray, name: str, path: Path) -> list[Any]:
-    """The cells of a variable; layers of cells that hold one cell are opened."""
-    while variable.dtype == object and variable.size == 1 and _kind(variable.item()) == _KINDS["O"]:
-        variable = variable.item()
-    if variable.dtype != object:
-        raise InputError(
-            f"{path}: {name} is {_kind(variable)} {variable.shape}; a cell array is needed, a "
-            f"matrix (frames, {KEYS}) in each cell"
+        done = subprocess.run(
+            command,
+            input=content,
+            capture_output=True,
+            timeout=_PATIENCE,
+            env=environment,
+            start_new_session=True,  # Ctrl-C is for us, who then end it
         )
-    return [_opened(cell) for cell in variable.ravel()]
+    except subprocess.TimeoutExpired as error:
+        raise InputError(
+            f"{path}: not read within {_PATIENCE} s; the file looks damaged"
+        ) from error
+    if done.returncode:
+        raise InputError(f"{path}: not a complete MATLAB file ({_end_of(done)}); fetch it again")
+    return done.stdout
 
 
-def _opened(cell: Any) -> Any:
-    while isinstance(cell, np.ndarray) and cell.dtype == object and cell.size == 1:
-        cell = cell.item()
-    return cell
-
-
-def _kind(value: Any) -> str:
-    """What a value is, for people: "a cell array", "float64", "csc_matrix"."""
-    if not isinstance(value, np.ndarray):
-        return type(value).__name__
-    return _KINDS.get(value.dtype.kind, value.dtype.name)
-
-
-def flaw_of(cell: Any) -> str:
-    """Why a cell is no sequence of zeros and ones, or an empty string."""
-    kind = _kind(cell)
-    if not isinstance(cell, np.ndarray) or cell.dtype.kind not in "buif":
-        return f"{kind}: a matrix of numbers is needed"
-    if cell.ndim != 2 or cell.shape[1] != KEYS:
-        return f"shape {cell.shape}: (frames, {KEYS}) is needed"
-    if len(cell) < 2:
-        return f"{len(cell)} frames: at least 2 are needed"
-    wrong = cell[(cell != 0) & (cell != 1)]
-    if len(wrong):
-        return f"holds {wrong[0]:g}, {len(wrong)} such cells in all: 0 and 1 are allowed"
-    return ""
+def _end_of(done: subprocess.CompletedProcess[bytes]) -> str:
+    """How the reader ended: "SIGSEGV", or the last line that it said."""
+    if done.returncode < 0:
+        return signal.Signals(-done.returncode).name
+    last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
+    return printable("".join(last))[:200] or f"exit status {done.returncode}"

@@ -16,9 +16,10 @@ from dlcourse.music.corpus import Entry
 from dlcourse.music.encoding import Encoded, Encoding
 from dlcourse.music.grid import steps_in_bar, steps_in_beat
 from dlcourse.music.matrices.copies import identity_of, leak_sentence, with_copies
-from dlcourse.music.matrices.mat_files import HIGHEST_KEY, LOWEST_KEY, flaw_of, load_cells
+from dlcourse.music.matrices.mat_files import HIGHEST_KEY, LOWEST_KEY, load_cells
 from dlcourse.music.pianoroll import PianoRoll
 from dlcourse.splits import named_groups
+from dlcourse.terminal import printable
 
 log = logging.getLogger(__name__)
 
@@ -50,15 +51,15 @@ def read_matrices(
         raise InputError(f"data.reader.steps_a_bar={steps_a_bar}: at least 1")
     path = _located(Path(path), file)
     cells = {
-        f"{path.name}/{split}/{place:03}": (split, cell)
+        printable(f"{path.name}/{split}/{place:03}"): (split, cell)
         for split, content in load_cells(path).items()
         for place, cell in enumerate(content)
     }
-    flaws = {name: flaw_of(cell) for name, (_, cell) in cells.items()}
-    _check_range(path, [cell for name, (_, cell) in cells.items() if not flaws[name]], encoding)
+    matrices = [cell for _, cell in cells.values() if not isinstance(cell, str)]
+    _check_range(path, matrices, encoding)
     entries = [
-        Entry(name, _title(name), reason=flaws[name], timing=TIMING)
-        if flaws[name]
+        Entry(name, _title(name), reason=cell, timing=TIMING)
+        if isinstance(cell, str)
         else _entry(name, cell, encoding, split=split, steps_a_bar=steps_a_bar)
         for name, (split, cell) in cells.items()
     ]

@@ -45,8 +45,11 @@ class ChordProgression(Prior):
         text = progression if isinstance(progression, str) else " ".join(map(str, progression))
         symbols = re.findall(r"[^\s,|]+", text)
         if not symbols:
-            raise InputError(f'{OPTION}={text!r}: at least one chord symbol, as in "C Am F G7"')
-        self.tones = np.array([chord_tones(symbol) for symbol in symbols])  # (chords, 2, 12)
+            raise InputError(
+                f'{OPTION}={text[:80]!r}: at least one chord symbol, as in "C Am F G7"'
+            )
+        known = {symbol: chord_tones(symbol) for symbol in dict.fromkeys(symbols)}
+        self.tones = np.array([known[symbol] for symbol in symbols])  # (chords, 2, 12)
         self.bars_per_chord = bars_per_chord
         self.bass_below = midi_pitch(bass_below, "prior.chords.bass_below")
 
@@ -76,14 +79,30 @@ def chord_tones(symbol: str) -> np.ndarray:
         return np.zeros((2, 12), dtype=np.int64)
     try:
         # "/9" would be read as an inversion, and the ninth be lost.
-        chord = [int(tone) % 12 for tone in Chord(symbol.replace("6/9", "69")).components(False)]
+        symbol = symbol.replace("6/9", "69")
+        chord = [int(tone) % 12 for tone in Chord(_checked(symbol)).components(False)]
     except ValueError:
         raise InputError(
-            f"{OPTION}: unknown chord symbol {symbol!r}; write a root from A to G, # or b, then m, "
-            f"7, maj7, m7, dim, aug, sus4 and the like, and /bass if wanted: C Am F#m7b5 G7 C/E"
+            f"{OPTION}: unknown chord symbol {symbol[:80]!r}; write a root from A to G, # or b, "
+            f"then m, 7, maj7, m7, dim, aug, sus4 and the like, and /bass: C Am F#m7b5 G7 C/E"
         ) from None
     tones = np.full((2, 12), -1)
     tones[:, chord] = 1
-    if "/" in symbol.replace("6/9", "69"):
+    if "/" in symbol:
         tones[1], tones[1, chord[0]] = -1, 1
     return tones
+
+
+def _checked(symbol: str) -> str:
+    """The symbol, if its inversion is one: pychord turns "C/9" nine times, "C/999999999" for hours.
+
+    Raises:
+        ValueError: It is none.
+    """
+    from pychord import Chord
+
+    if found := re.search(r"/(\d.*)", symbol):
+        tones = len(Chord(symbol[: found.start()]).components(False))
+        if found[1] not in map(str, range(1, tones)):
+            raise ValueError(found[0])
+    return symbol

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from dlcourse.errors import InputError
+from dlcourse.terminal import printable
 
 _NATURALS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _ACCIDENTALS = {"#": 1, "b": -1}
-_NOTE = re.compile(r"([A-G])(#{0,2}|b{0,2})(-?\d+)?")
+_NOTE = re.compile(r"([A-G])(#{0,2}|b{0,2})(-?\d{1,2})?")
 
 MODES = {
     "major": (0, 2, 4, 5, 7, 9, 11),
@@ -42,7 +43,7 @@ def pitch_class(name: str | int, option: str) -> int:
     match = _NOTE.fullmatch(str(name))
     if not match or match[3]:
         raise InputError(
-            f"{option}={name}: a note is a letter from A to G, then # or b, or 0 to 11"
+            f"{option}={_told(name)}: a note is a letter from A to G, then # or b, or 0 to 11"
         )
     return _semitones(match) % 12
 
@@ -60,7 +61,9 @@ def midi_pitch(name: str | int, option: str) -> int:
     if match and match[3]:
         name = _semitones(match) + 12 * (int(match[3]) + 1)
     if not isinstance(name, int) or not 0 <= name <= 127:
-        raise InputError(f"{option}={name}: a pitch is a note with its octave, C4, or 0 to 127")
+        raise InputError(
+            f"{option}={_told(name)}: a pitch is a note with its octave, C4, or 0 to 127"
+        )
     return name
 
 
@@ -78,11 +81,15 @@ def scale_of(key: str | Sequence[str | int], option: str) -> np.ndarray:
     mode = " ".join(mode.replace("_", " ").split()).casefold()
     if mode not in MODES:
         raise InputError(
-            f'{option}={key}: a key is a tonic and a mode ("A minor"), auto, or a list of notes; '
-            f"modes are {', '.join(MODES)}"
+            f'{option}={_told(key)}: a key is a tonic and a mode ("A minor"), auto, or a list of '
+            f"notes; modes are {', '.join(MODES)}"
         )
     scale[(pitch_class(tonic, option) + np.array(MODES[mode])) % 12] = True
     return scale
+
+
+def _told(name: object) -> str:
+    return printable(str(name))[:80]
 
 
 def _semitones(match: re.Match[str]) -> int:

@@ -159,6 +159,8 @@ class InterpolatedCounts:
 def mixture_weights(likelihoods: np.ndarray, *, prior: np.ndarray | float = 0.0) -> np.ndarray:
     """The weights (parts,) under which what came is most likely, by EM.
 
+    Where nothing came all are alike.
+
     Args:
         likelihoods: (parts, M) of each part for what came; each may be scaled along the parts.
         prior: (parts,) how many more of the M each part is thought to have made (Dirichlet).
@@ -166,6 +168,8 @@ def mixture_weights(likelihoods: np.ndarray, *, prior: np.ndarray | float = 0.0)
     parts, count = likelihoods.shape
     borrowed = np.broadcast_to(prior, parts)
     weights = np.full(parts, 1 / parts)
+    if not count:
+        return weights
     for _ in range(_EM_ROUNDS):
         shares = weights[:, None] * likelihoods
         made = (shares / shares.sum(axis=0)).sum(axis=1)

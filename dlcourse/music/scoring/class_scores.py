@@ -16,6 +16,7 @@ from dlcourse.music.scoring.baselines import COPY, INTERPOLATED, Baseline
 from dlcourse.music.scoring.measures import Files, Measures, Sums, decimals, ratio
 
 _BINS = 12  # of the reliability diagram
+_MOST_NATS = 709  # whose exponential is still a number
 SUMS = ("nll", "top1", "top3", "change", "changes", "frames")
 
 
@@ -44,14 +45,24 @@ class FrameScores:
 
 
 def score_frames(
-    probabilities: np.ndarray, targets: np.ndarray, changes: np.ndarray
+    probabilities: np.ndarray,
+    targets: np.ndarray,
+    changes: np.ndarray,
+    *,
+    nats: np.ndarray | None = None,
 ) -> FrameScores:
-    """Scores from probabilities (M, K), the classes that came (M,), and where something changed."""
+    """Scores from probabilities (M, K), the classes that came (M,), and where something changed.
+
+    Args:
+        nats: (M,) that each of these classes costs, where it is known better than from the
+            probabilities, of which those beyond 745 nats are 0.
+    """
     true = probabilities[np.arange(len(targets)), targets]
     rank = (probabilities > true[:, None]).sum(axis=1)
     best = probabilities.argmax(axis=1) == targets
     highest = probabilities.max(axis=1)
-    return FrameScores(targets, -np.log(true), best, rank < 3, changes, highest)
+    nll = -np.log(true) if nats is None else nats
+    return FrameScores(targets, nll, best, rank < 3, changes, highest)
 
 
 def by_class(scores: FrameScores, encoding: ClassEncoding) -> list[dict[str, Any]]:
@@ -111,7 +122,7 @@ def score_baseline(
 def _figures(total: Mapping[str, float]) -> dict[str, float | None]:
     mean = total["nll"] / total["frames"]
     return {
-        "perplexity": math.exp(mean),
+        "perplexity": math.exp(mean) if mean < _MOST_NATS else None,
         "top1": total["top1"] / total["frames"],
         "top3": total["top3"] / total["frames"],
         "change": ratio(total["change"], total["changes"]),

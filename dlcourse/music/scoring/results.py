@@ -1,10 +1,13 @@
 """The honest table of a run: the model and the baselines, scored on the same held-out frames."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from dlcourse import text_tables
+from dlcourse.errors import InputError
 from dlcourse.intervals import cluster_bootstrap
 from dlcourse.music.heads.head import CATEGORICAL
 from dlcourse.music.scoring.class_scores import CLASS_MEASURES
@@ -43,7 +46,11 @@ def summary(
         kind: Of the row's likelihood.
         model_kind: Of the model's. A likelihood of another kind is not to be ranked against it, so
             that such a row has no `nll_over_model`.
+
+    Raises:
+        InputError: No frame is scored, or a likelihood is no number.
     """
+    _check_numbers(files)
     songs = {name: i for i, name in enumerate(dict.fromkeys(song_of[file] for file in files))}
     place = np.array([songs[song_of[file]] for file in files])
 
@@ -67,6 +74,17 @@ def summary(
         "files": len(files),
         "songs": len(songs),
     }
+
+
+def _check_numbers(files: Files) -> None:
+    if not any(sums["frames"] for sums in files.values()):
+        raise InputError("no frame of the test split is scored: other songs have to be held out")
+    for file, sums in files.items():
+        if not math.isfinite(sums["nll"]):
+            raise InputError(
+                f"{file}: an NLL of {sums['nll']}: a prediction is no number, or gives what came "
+                f"no chance at all; there are no results of such a model"
+            )
 
 
 def results_table(
@@ -150,7 +168,7 @@ def as_markdown(results: Mapping[str, Any], *, title: str) -> str:
     headings = ["", *(["likelihood"] if several else []), "NLL", "interval", "above the model"]
     headings += columns
     lines = [
-        f"# {title}",
+        f"# {text_tables.as_markdown(title)}",
         "",
         f"Held out: {model['songs']} songs in {model['files']} files, {model['frames']} frames.",
         f"Scored: {results['scored']}.",

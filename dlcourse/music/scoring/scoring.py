@@ -73,9 +73,13 @@ class ClassScoring:
         self._scores: list[class_scores.FrameScores] = []
 
     def add(self, outputs: Mapping[str, Tensor]) -> None:
-        """See `Scoring`: of "probabilities" (M, K), "targets", "changes" and "song" (M,)."""
-        columns = (outputs[k].cpu().numpy() for k in ("probabilities", "targets", "changes"))
-        self._scores.append(class_scores.score_frames(*columns))
+        """See `Scoring`.
+
+        Of "probabilities" (M, K), and of "nats", "targets", "changes" and "song" (M,).
+        """
+        names = ("probabilities", "targets", "changes", "nats")
+        *columns, nats = (outputs[name].cpu().numpy() for name in names)
+        self._scores.append(class_scores.score_frames(*columns, nats=nats))
         self._songs.append(outputs["song"].cpu().numpy())
 
     def model(self) -> dict[int, Sums]:
