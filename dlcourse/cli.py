@@ -16,7 +16,7 @@ from typing import Any
 from dlcourse.errors import InputError, Stop
 from dlcourse.files import disk_refusal
 from dlcourse.signals import Signalled, stopped_by_signals
-from dlcourse.terminal import keep_logs_printable, printable
+from dlcourse.trust.terminal import keep_logs_printable, printable
 
 _LINES = "\n\t"
 Task = Callable[[Any], Any]

@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from dlcourse.checkpoints import read_checkpoint
 from dlcourse.errors import InputError
 from dlcourse.runs import BEST, LAST
+from dlcourse.trust.checkpoints import read_checkpoint
 
 log = logging.getLogger(__name__)
 _NAMED = 3  # items of a batch that an error names; the log has all

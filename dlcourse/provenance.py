@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from dlcourse.addresses import without_login
+from dlcourse.downloads.addresses import without_login
 
 _PACKAGES = ("dlcourse", "torch", "lightning", "hydra-core", "torchmetrics", "numpy", "symusic")
 

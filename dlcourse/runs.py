@@ -194,7 +194,7 @@ def load_weights(module: "torch.nn.Module", path: str | Path) -> None:
     Raises:
         InputError: Damaged, not a checkpoint, or of another network; names what differs.
     """
-    from dlcourse.checkpoints import not_numbers, read_checkpoint, weights_difference
+    from dlcourse.trust.checkpoints import not_numbers, read_checkpoint, weights_difference
 
     weights = dict(read_checkpoint(path)["state_dict"])
     if difference := weights_difference(module.state_dict(), weights):

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from dlcourse.errors import InputError
-from dlcourse.strange_files import content_of
+from dlcourse.trust.strange_files import content_of
 
 TRAIN, VAL, TEST = SPLITS = ("train", "val", "test")
 _LARGEST_LIST = 2**25  # bytes; that of the 112,120 radiographs has 2 MB

@@ -14,12 +14,12 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.utilities import rank_zero_only
 
-from dlcourse.checkpoints import check_resumable, read_archive
 from dlcourse.errors import InputError, Interrupted
 from dlcourse.files import written_whole
 from dlcourse.loggers import CurveLogger
 from dlcourse.moved_runs import at_home
 from dlcourse.ranks import gathered, largest_over_ranks
+from dlcourse.trust.checkpoints import check_resumable, read_archive
 
 log = logging.getLogger(__name__)
 

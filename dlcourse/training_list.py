@@ -17,11 +17,11 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from dlcourse.checkpoints import read_checkpoint
 from dlcourse.errors import InputError
 from dlcourse.ledgers import SHA1, Rows, ledger_difference, read_ledger
 from dlcourse.runs import BEST
 from dlcourse.splits import TEST, TRAIN, VAL
+from dlcourse.trust.checkpoints import read_checkpoint
 
 TRAINED_ON = "trained_on"  # in a checkpoint
 CONTENT, GROUP = 0, 1  # columns of a list

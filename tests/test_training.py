@@ -205,7 +205,9 @@ def test_a_damaged_checkpoint_is_one_line_that_says_what_to_do(whole: Path) -> N
     folder = Path(shutil.copytree(whole, whole.parent / "damaged"))
     path = folder / "checkpoints" / "last.ckpt"
     path.write_bytes(path.read_bytes()[:5000])
-    with pytest.raises(InputError, match=r"last\.ckpt: .*damaged.*remove it to begin anew") as error:
+    with pytest.raises(
+        InputError, match=r"last\.ckpt: .*damaged.*remove it to begin anew"
+    ) as error:
         train(composed(folder, f"resume={folder}", "steps=25"))
     assert "\n" not in str(error.value)
 

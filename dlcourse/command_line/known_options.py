@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from dlcourse.addresses import refuse_logins
 from dlcourse.command_line.grammar_limits import nameless_option, refuse_boundless
 from dlcourse.command_line.option_files import option_groups, script_options
 from dlcourse.command_line.override_grammar import chosen_options, parsed_override
 from dlcourse.command_line.suggestions import Known, flag_mistake, missing_option, mistake
+from dlcourse.downloads.addresses import refuse_logins
 from dlcourse.errors import InputError
 from dlcourse.runs import Run
 

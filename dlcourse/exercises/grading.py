@@ -31,7 +31,7 @@ from dlcourse.exercises.student_process import NOT_BEGUN, RIGHT, SECONDS
 from dlcourse.exercises.submissions import Submission, read_submission
 from dlcourse.files import write_json, write_text
 from dlcourse.progress import progress_bar
-from dlcourse.terminal import printable
+from dlcourse.trust.terminal import printable
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from dlcourse.terminal import printable
+from dlcourse.trust.terminal import printable
 
 MOST_BYTES = 200_000  # of a file; the labs' are below 20,000
 MOST_FILES = 100

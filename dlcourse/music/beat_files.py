@@ -6,8 +6,8 @@ import numpy as np
 
 from dlcourse.errors import InputError
 from dlcourse.music.beats import BeatGrid
-from dlcourse.strange_files import content_of
-from dlcourse.terminal import printable
+from dlcourse.trust.strange_files import content_of
+from dlcourse.trust.terminal import printable
 
 LARGEST_BEAT_FILE = 2**22  # bytes: over a hundred thousand beats
 SHORTEST_BEAT, LONGEST_BEAT = 0.01, 100.0  # seconds

@@ -18,8 +18,8 @@ from dlcourse.music.notes import Song
 from dlcourse.music.signatures import melody_signatures
 from dlcourse.progress import progress_bar
 from dlcourse.splits import Split, check_no_leak, named_groups
-from dlcourse.strange_files import content_of
-from dlcourse.terminal import printable
+from dlcourse.trust.strange_files import content_of
+from dlcourse.trust.terminal import printable
 
 TIMINGS = ("auto", "score", "performed")
 BEAT_FILE = "beat_midi.txt"  # POP909's annotation, beside the song

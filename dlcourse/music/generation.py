@@ -22,7 +22,7 @@ from dlcourse.music.predictor import NotePredictor
 from dlcourse.music.priors.prior import Priors
 from dlcourse.music.sampling import Predict, Sampler, find_loop
 from dlcourse.splits import TRAIN
-from dlcourse.terminal import printable
+from dlcourse.trust.terminal import printable
 
 NOTHING, RANDOM = "nothing", "random"
 

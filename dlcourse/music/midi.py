@@ -17,8 +17,8 @@ from dlcourse.errors import InputError
 from dlcourse.files import written_whole
 from dlcourse.music.midi_checks import check_header, check_times
 from dlcourse.music.notes import COMMON_TIME, Metre, Song, Track, note_array
-from dlcourse.strange_files import content_of, memory_limit
-from dlcourse.terminal import printable
+from dlcourse.trust.strange_files import content_of, memory_limit
+from dlcourse.trust.terminal import printable
 
 MIDI_SUFFIXES = (".mid", ".midi")
 LARGEST_FILE = 2**22  # bytes: over a million notes

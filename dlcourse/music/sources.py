@@ -6,7 +6,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Protocol
 
-from dlcourse.download import GitFolder, fetch_git_folder
+from dlcourse.downloads.git_folders import GitFolder, fetch_git_folder
 from dlcourse.music import composer, midi, notes
 from dlcourse.progress import download_bar, progress_bar
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlcourse.checkpoints import read_checkpoint
 from dlcourse.metrics_file import METRICS_FILE, read_metrics
 from dlcourse.runs import BEST, LAST, Run
+from dlcourse.trust.checkpoints import read_checkpoint
 
 IDENTICAL, WITHIN, DIFFERENT = "identical", "within tolerance", "different"
 _NO_NUMBER = ("epoch",)  # of the curves: it follows from the step

@@ -1,1 +1,1 @@
-"""What a run folder may ask for that somebody else made, and how one's own are told from those."""
+"""What strangers hand us, taken with care: files, texts, checkpoints, configs of run folders."""

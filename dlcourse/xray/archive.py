@@ -22,8 +22,8 @@ from typing import NoReturn
 
 from dlcourse.errors import InputError
 from dlcourse.files import write_rows
-from dlcourse.strange_files import file_fault
-from dlcourse.terminal import one_line
+from dlcourse.trust.strange_files import file_fault
+from dlcourse.trust.terminal import one_line
 from dlcourse.xray.image_limits import MOST_BYTES
 from dlcourse.xray.studies import FINDINGS, NO_FINDING, Box, Study
 from dlcourse.xray.tables import read_table

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
+from dlcourse.downloads.remote_files import RemoteFile, fetch_file
 from dlcourse.errors import InputError
-from dlcourse.fetching import RemoteFile, fetch_file
 from dlcourse.splits import SPLITS
-from dlcourse.terminal import one_line
+from dlcourse.trust.terminal import one_line
 from dlcourse.xray.npz_streams import NpzArray, content_name, unpacked_arrays
 from dlcourse.xray.studies import FINDINGS, Study
 

@@ -10,8 +10,8 @@ from PIL import Image, UnidentifiedImageError
 from torchvision.transforms.v2 import functional as F
 
 from dlcourse.errors import InputError
-from dlcourse.strange_files import file_fault
-from dlcourse.terminal import one_line
+from dlcourse.trust.strange_files import file_fault
+from dlcourse.trust.terminal import one_line
 from dlcourse.xray.dicom import read_dicom
 from dlcourse.xray.image_limits import MOST_BYTES, check_scans, check_sides
 

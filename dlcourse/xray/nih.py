@@ -19,9 +19,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlcourse.download import reason_of
+from dlcourse.downloads.answers import reason_of
+from dlcourse.downloads.remote_files import RemoteFile, fetch_file
 from dlcourse.errors import InputError
-from dlcourse.fetching import RemoteFile, fetch_file
 from dlcourse.xray import official
 from dlcourse.xray.archive import BOX_FILE, INDEX_FILES
 from dlcourse.xray.nih_images import ImageArchive, ImageFolder

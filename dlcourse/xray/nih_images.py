@@ -7,9 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlcourse.download import Stream, opened
+from dlcourse.downloads.answers import opened
+from dlcourse.downloads.remote_files import (
+    CHUNK,
+    RemoteFile,
+    check_room,
+    fetch_file,
+    in_words,
+    part_of,
+)
+from dlcourse.downloads.tar_streams import Stream
 from dlcourse.errors import InputError
-from dlcourse.fetching import CHUNK, RemoteFile, check_room, fetch_file, in_words, part_of
 from dlcourse.files import write_text
 from dlcourse.progress import progress_bar
 from dlcourse.xray.unpacking import FOLDER, images_at_hand, unpack_images

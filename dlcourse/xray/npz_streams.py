@@ -11,11 +11,11 @@ from typing import IO
 import numpy as np
 
 from dlcourse.alone import alone
+from dlcourse.downloads.remote_files import check_room
 from dlcourse.errors import InputError
-from dlcourse.fetching import check_room
 from dlcourse.files import written_whole
 from dlcourse.progress import progress_bar
-from dlcourse.terminal import one_line
+from dlcourse.trust.terminal import one_line
 
 log = logging.getLogger(__name__)
 CHUNK = 2**22  # bytes

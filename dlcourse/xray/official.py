@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dlcourse.errors import InputError
 from dlcourse.splits import TEST, TRAIN, VAL, check_no_leak, names_listed, shuffled_groups
-from dlcourse.strange_files import content_of
+from dlcourse.trust.strange_files import content_of
 from dlcourse.xray.tables import MOST_BYTES
 
 TRAIN_VAL_LIST, TEST_LIST = "train_val_list.txt", "test_list.txt"

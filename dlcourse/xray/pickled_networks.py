@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from dlcourse.errors import InputError
-from dlcourse.terminal import one_line
+from dlcourse.trust.terminal import one_line
 from dlcourse.xray.weight_files import check_file
 
 _MAKERS = {

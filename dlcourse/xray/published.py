@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torchvision import models
 
+from dlcourse.downloads.remote_files import RemoteFile, fetch_file
 from dlcourse.errors import InputError
-from dlcourse.fetching import RemoteFile, fetch_file
 from dlcourse.xray.pickled_networks import pickled_tensors
 from dlcourse.xray.weight_files import read_weights
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dlcourse.errors import InputError
-from dlcourse.strange_files import content_of
-from dlcourse.terminal import one_line
+from dlcourse.trust.strange_files import content_of
+from dlcourse.trust.terminal import one_line
 
 MOST_BYTES = 2**25  # of a file, four times the archive's index: in memory it is twenty times as big
 

@@ -12,10 +12,10 @@ import zlib
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from dlcourse.downloads.tar_streams import Stream, unpacked
 from dlcourse.errors import InputError
 from dlcourse.files import written_whole
-from dlcourse.tar_streams import Stream, unpacked
-from dlcourse.terminal import one_line
+from dlcourse.trust.terminal import one_line
 
 log = logging.getLogger(__name__)
 

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlcourse.checkpoints import check_archive
 from dlcourse.errors import InputError
-from dlcourse.terminal import one_line
+from dlcourse.trust.checkpoints import check_archive
+from dlcourse.trust.terminal import one_line
 
 WRAPPINGS = ("state_dict", "model_state_dict", "model")
 # A number of NumPy is no tensor but harmless; checkpoints of CheXNet hold their best loss as one.

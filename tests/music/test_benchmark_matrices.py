@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hydra.utils import instantiate
 
-from dlcourse.git_tree import PLAIN, blob, tree_sha1
+from dlcourse.downloads.git_tree import PLAIN, blob, tree_sha1
 from dlcourse.music.corpus import Entry
 from dlcourse.music.pianoroll import PianoRoll
 from dlcourse.music.sources import MATRICES

@@ -16,12 +16,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from dlcourse import answers, download, fetching
-from dlcourse.addresses import check_address, without_login
-from dlcourse.download import GitFolder, fetch_git_folder
+from dlcourse.downloads import answers, git_folders, remote_files
+from dlcourse.downloads.addresses import check_address, without_login
+from dlcourse.downloads.git_folders import GitFolder, fetch_git_folder
+from dlcourse.downloads.remote_files import RemoteFile, fetch_file, part_of
+from dlcourse.downloads.tar_streams import MOST_HEADERS
 from dlcourse.errors import InputError
-from dlcourse.fetching import RemoteFile, fetch_file, part_of
-from dlcourse.tar_streams import MOST_HEADERS
 from tests.reliability import Trials
 from tests.serving import serving
 from tests.trust.bounds import refused as refused_within
@@ -227,9 +227,9 @@ def test_a_body_without_an_end_fills_no_disk(
         with pytest.raises(InputError, match="wrong content"):
             fetch_file(remote(url, size=None), tmp_path / "x")
         assert not list(tmp_path.iterdir())
-        left = iter(range(fetching.SPARE + 5, 0, -1))
+        left = iter(range(remote_files.SPARE + 5, 0, -1))
         room = lambda path: SimpleNamespace(free=next(left))  # noqa: E731
-        monkeypatch.setattr(fetching.shutil, "disk_usage", room)
+        monkeypatch.setattr(remote_files.shutil, "disk_usage", room)
         with pytest.raises(InputError, match="make room"):
             fetch_file(remote(url, size=None), tmp_path / "x")
         assert part_of(tmp_path / "x").stat().st_size < most
@@ -390,4 +390,4 @@ def test_headers_are_metered_and_files_are_not(tmp_path: Path) -> None:
     )
     with pytest.raises(InputError, match="wrong content: git tree"):
         fetched(body, tmp_path)
-    assert len(large) < download.MOST_OF_A_FILE
+    assert len(large) < git_folders.MOST_OF_A_FILE

@@ -37,7 +37,7 @@ from dlcourse.music.notes import Song, Track, note_array
 from dlcourse.music.render import RenderedSong, draw_piano_roll, songs_page
 from dlcourse.search.experiment_file import experiment_file
 from dlcourse.search.report import _markdown
-from dlcourse.terminal import keep_logs_printable, printable
+from dlcourse.trust.terminal import keep_logs_printable, printable
 from dlcourse.xray.atlas import write_atlas
 from dlcourse.xray.atlas_records import AtlasEntry
 from dlcourse.xray.studies import Box as Marked

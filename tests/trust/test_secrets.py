@@ -10,12 +10,12 @@ import pytest
 import wandb
 from hydra import compose, initialize_config_dir
 
-from dlcourse.addresses import refuse_logins
 from dlcourse.cli import conf_path
 from dlcourse.comparison.comparing import write_report
 from dlcourse.doctor import machine_facts
 from dlcourse.doctor.diagnosis import diagnose
 from dlcourse.doctor.findings import as_text
+from dlcourse.downloads.addresses import refuse_logins
 from dlcourse.errors import InputError
 from dlcourse.exercises.grading_process import _environment
 from dlcourse.generating import generate

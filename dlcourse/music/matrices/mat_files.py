@@ -17,8 +17,8 @@ import numpy as np
 from dlcourse.errors import InputError
 from dlcourse.music.matrices import cell_reader
 from dlcourse.splits import TEST, TRAIN, VAL
-from dlcourse.strange_files import content_of
-from dlcourse.terminal import printable
+from dlcourse.trust.strange_files import content_of
+from dlcourse.trust.terminal import printable
 
 VARIABLES = {TRAIN: "traindata", VAL: "validdata", TEST: "testdata"}
 LOWEST_KEY, HIGHEST_KEY = 21, 108  # MIDI pitches of the first and the last column

@@ -19,7 +19,7 @@ from dlcourse.music.matrices.copies import identity_of, leak_sentence, with_copi
 from dlcourse.music.matrices.mat_files import HIGHEST_KEY, LOWEST_KEY, load_cells
 from dlcourse.music.pianoroll import PianoRoll
 from dlcourse.splits import named_groups
-from dlcourse.terminal import printable
+from dlcourse.trust.terminal import printable
 
 log = logging.getLogger(__name__)
 

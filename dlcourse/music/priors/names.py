@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dlcourse.errors import InputError
-from dlcourse.terminal import printable
+from dlcourse.trust.terminal import printable
 
 _NATURALS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _ACCIDENTALS = {"#": 1, "b": -1}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlcourse.errors import InputError
-from dlcourse.terminal import one_line
+from dlcourse.trust.terminal import one_line
 
 if TYPE_CHECKING:
     import torch

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from http.client import HTTPException
 from typing import Any
 
-from dlcourse.addresses import check_address
+from dlcourse.downloads.addresses import check_address
 from dlcourse.errors import InputError
 
 MOST = 5 * 1000**3  # bytes; the largest published file has 4.2 GB

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from dlcourse.downloads.remote_files import SPARE, RemoteFile, fetch_file, part_of
 from dlcourse.errors import InputError
-from dlcourse.fetching import SPARE, RemoteFile, fetch_file, part_of
 from tests.serving import FileServer, serving
 
 pytestmark = pytest.mark.trust

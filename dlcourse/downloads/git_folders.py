@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlcourse.addresses import without_login
-from dlcourse.answers import opened, reason_of
+from dlcourse.downloads.addresses import without_login
+from dlcourse.downloads.answers import opened, reason_of
+from dlcourse.downloads.git_tree import EXECUTABLE, Blob, blob, tree_sha1
+from dlcourse.downloads.tar_streams import Stream, unpacked
 from dlcourse.errors import InputError
 from dlcourse.files import written_whole
-from dlcourse.git_tree import EXECUTABLE, Blob, blob, tree_sha1
-from dlcourse.tar_streams import Stream, unpacked
 
 MOST_BYTES = 2 * 1024**3  # unpacked, of the whole archive
 MOST_FILES = 100_000

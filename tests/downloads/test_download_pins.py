@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from dlcourse.download import GitFolder, fetch_git_folder
+from dlcourse.downloads.git_folders import GitFolder, fetch_git_folder
+from dlcourse.downloads.git_tree import folder_sha1
 from dlcourse.errors import InputError
-from dlcourse.git_tree import folder_sha1
 
 pytestmark = pytest.mark.trust
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"

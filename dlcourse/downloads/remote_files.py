@@ -11,8 +11,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlcourse.addresses import refuse_logins
-from dlcourse.answers import Body, opened, reason_of
+from dlcourse.downloads.addresses import refuse_logins
+from dlcourse.downloads.answers import Body, opened, reason_of
 from dlcourse.errors import InputError
 from dlcourse.progress import download_bar, progress_bar
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from dlcourse import download
-from dlcourse.download import GitFolder, fetch_git_folder
+from dlcourse.downloads import git_folders
+from dlcourse.downloads.git_folders import GitFolder, fetch_git_folder
+from dlcourse.downloads.git_tree import folder_sha1
 from dlcourse.errors import InputError
-from dlcourse.git_tree import folder_sha1
 
 pytestmark = pytest.mark.trust
 # name -> content, mode; "a.txt" sorts before the folder "a", "a0" after it.
@@ -208,7 +208,7 @@ def test_unsafe_members(server: Server, tmp_path: Path, bad: tarfile.TarInfo) ->
 def test_too_much(
     server: Server, tmp_path: Path, limit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, limit, 5)
+    monkeypatch.setattr(git_folders, limit, 5)
     serve(server, packed())
     assert "more than" in refused(server, tmp_path)
 

@@ -1,0 +1,1 @@
+"""Downloads: over https alone, bounded, verified, and whole or not at all."""
