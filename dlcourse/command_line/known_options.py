@@ -10,6 +10,7 @@ from dlcourse.command_line.grammar_limits import nameless_option, refuse_boundle
 from dlcourse.command_line.option_files import option_groups, script_options
 from dlcourse.command_line.override_grammar import chosen_options, parsed_override
 from dlcourse.command_line.suggestions import Known, flag_mistake, missing_option, mistake
+from dlcourse.command_line.value_kinds import refuse_other_kinds
 from dlcourse.downloads.addresses import refuse_logins
 from dlcourse.errors import InputError
 from dlcourse.runs import Run
@@ -40,8 +41,11 @@ def refuse_mistakes(arguments: Sequence[str], conf: Path, *, script: str) -> Non
         if not unknown and (word := nameless_option(parsed.overrides, option_groups(conf))):
             said = mistake(parsed.overrides, known_options(conf, script, ()), several=True)
             said = said or f"{word}: the name of an option is needed"
-        elif not unknown and parsed.multirun and not _other_conf(parsed):
-            said = _sweep_mistake(parsed.overrides, conf, script)
+        elif not unknown and not _other_conf(parsed):
+            if parsed.multirun:
+                said = _sweep_mistake(parsed.overrides, conf, script)
+            if not said:
+                _refuse_other_kinds(parsed.overrides, conf, script)
     if unknown:
         rest = [word for word in arguments if word not in unknown]
         said = flag_mistake(unknown, rest, flags, known=known_options(conf, script, ()))
@@ -64,11 +68,10 @@ def known_options(conf: Path, script: str, overrides: Sequence[str]) -> Known:
 
     Of several options the first counts. When the choices do not compose, keys are those without.
     """
-    files = option_groups(conf)
     own = script_options(conf, script).groups
-    groups = {name: options for name, options in files.items() if name in own}
+    groups = {name: options for name, options in option_groups(conf).items() if name in own}
     choices = dict(_choices(overrides, groups))
-    config = _composed(conf, script, [f"{group}={name}" for group, name in choices.items()])
+    config = _composed(conf, script, _words(choices))
     config = _composed(conf, script, []) if config is None else config
     experiment = choices.get("experiment", own["experiment"].default if "experiment" in own else "")
     return Known(
@@ -98,6 +101,16 @@ def _refuse_foreign(config_dir: str | None) -> None:
     noted = Path(config_dir or "").resolve()
     if noted.name == ".hydra" and (noted / "config.yaml").is_file():
         _ = Run(noted.parent).config
+
+
+def _refuse_other_kinds(overrides: Sequence[str], conf: Path, script: str) -> None:
+    """See `value_kinds`; what does not compose without them Hydra refuses in its own words."""
+    groups = option_groups(conf)
+    values = [word for word in overrides if word.partition("=")[0] not in groups]
+    choices = dict(_choices(overrides, groups))
+    config = _composed(conf, script, _words(choices)) if values else None
+    if config is not None:
+        refuse_other_kinds(values, config)
 
 
 def _other_conf(parsed: argparse.Namespace) -> bool:
@@ -137,6 +150,10 @@ def _choices(overrides: Sequence[str], groups: dict[str, list[str]]) -> Iterator
         group = parsed and parsed.key_or_group
         if group in groups and (names := chosen_options(parsed)) and names[0] in groups[group]:
             yield group, names[0]
+
+
+def _words(choices: dict[str, str]) -> list[str]:
+    return [f"{group}={name}" for group, name in choices.items()]
 
 
 def _composed(conf: Path, script: str, overrides: list[str]) -> Any | None:
