@@ -20,6 +20,8 @@ _WHAT_TO_DO = {
     errno.ENOSPC: "free some space there",
     errno.EDQUOT: "free some space there",
     errno.EROFS: "name another folder",
+    errno.ENOTDIR: "name another folder",
+    errno.ENAMETOOLONG: "name another folder",
     errno.EACCES: "name another folder, or let yourself in",
 }
 

@@ -85,6 +85,8 @@ def train(
 def _fit_and_test(
     config: DictConfig, checkpoint: Path | None, callbacks: "Sequence[Callback]"
 ) -> float:
+    from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
     from dlcourse.devices import fit
     from dlcourse.loggers import end_wandb_runs
     from dlcourse.quiet import quieten
@@ -116,6 +118,8 @@ def _fit_and_test(
     except Pruned:
         exit_code = 0
         raise
+    except MisconfigurationException as error:  # such as a monitor that nobody measures
+        raise InputError(" ".join(str(error).split())) from error
     finally:  # also after a failure: the next job of a multirun starts a W&B run of its own
         end_wandb_runs(trainer.loggers, exit_code=exit_code)
 
@@ -208,7 +212,8 @@ def _check_lab(config: DictConfig) -> None:
 
 def _check_budget(config: DictConfig) -> None:
     steps, interval = config.trainer.max_steps, config.trainer.val_check_interval
-    if steps < 0 or interval < 1 or steps % interval:
+    whole = type(steps) is type(interval) is int
+    if not whole or steps < 0 or interval < 1 or steps % interval:
         raise InputError(
             f"steps={steps}, validate_every={interval}: steps has to be a multiple of "
             f"validate_every, so that the last step is validated too"

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 
 # Options of Lightning and Hydra, of which some take several kinds; they say what is wrong.
 _LIBRARIES = ("trainer", "logger", "hydra")
+# Numbers for which null is an answer, too; and names, which are null or nothing in conf/.
+_OR_NULL = ("threads", "most", "max_images")
+_NAMES = ("root", "index", "weights", "url", "resume", "run", "output", "folder", "data_dir")
+_SHORT = 40  # characters
 _KINDS: dict[type, tuple[tuple[type, ...], str]] = {
     bool: ((bool,), "true or false is needed"),
     int: ((int,), "a whole number is needed"),
@@ -21,7 +25,7 @@ _KINDS: dict[type, tuple[tuple[type, ...], str]] = {
 def refuse_other_kinds(words: Sequence[str], config: "DictConfig") -> None:
     """Refuse overrides whose values are no numbers, or not whole, where the option's are.
 
-    What is null in conf/, or typed as null, or refers to another option, may be of any kind.
+    What is null in conf/ or refers to another option may be of any kind; a name is a text.
 
     Args:
         config: As composed of the same groups without these values.
@@ -35,29 +39,43 @@ def refuse_other_kinds(words: Sequence[str], config: "DictConfig") -> None:
             continue
         key = override.key_or_group
         usual = _value_of(config, key)
-        kinds, needed = _KINDS.get(type(usual), ((), ""))
-        if kinds and key.partition(".")[0] not in _LIBRARIES:
-            for value in _values(override):
-                if type(value) not in (*kinds, type(None)) and "${" not in str(value):
-                    raise InputError(f"{word}: {needed}; {key} is {usual} unless it is typed")
+        kinds, needed = _kinds(key, usual)
+        if any(type(v) not in kinds and "${" not in str(v) for v in _values(override) if kinds):
+            shown = "null" if usual is None else str(usual).lower()
+            others = f"; {key} is {shown} unless it is typed" if len(shown) < _SHORT else ""
+            raise InputError(f"{word}: {needed}{others}")
+
+
+def _kinds(key: str, usual: Any) -> tuple[tuple[type, ...], str]:
+    """The types that an option takes, and how they are asked for; no types: all of them."""
+    first, last = key.split(".")[0], key.split(".")[-1]
+    if first in _LIBRARIES:
+        return (), ""
+    if last in _NAMES:
+        kinds, needed = (str,), "a name is needed, in quotes if it is a number"
+        return (*kinds, type(None)) if usual is None else kinds, needed
+    if first == "callbacks" and key.count(".") == 1:
+        return (dict,), f"~{key} leaves it out"
+    kinds, needed = _KINDS.get(type(usual), ((), ""))
+    return (*kinds, type(None)) if last in _OR_NULL else kinds, needed
 
 
 def _value_of(config: "DictConfig", key: str) -> Any:
-    """What an option is; None for one that is not there, or that nobody can tell yet."""
+    """What an option is, in words where nobody can tell yet; None for one that is not there."""
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
     try:
         return OmegaConf.select(config, key)
     except OmegaConfBaseException:
-        return None
+        return "made from others"
 
 
 def _values(override: Any) -> list[Any]:
     """Those that it names one by one; a range is of numbers, and checked when it is swept over."""
-    from hydra.core.override_parser.types import ChoiceSweep, Glob, RangeSweep
+    from hydra.core.override_parser.types import ChoiceSweep, Glob, QuotedString, RangeSweep
 
     value = override.value()
     if isinstance(value, ChoiceSweep):
-        return value.list
+        return [v.text if isinstance(v, QuotedString) else v for v in value.list]
     return [] if isinstance(value, RangeSweep | Glob) else [value]
