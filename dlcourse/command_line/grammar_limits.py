@@ -7,7 +7,7 @@ import math
 from collections.abc import Collection, Sequence
 from itertools import accumulate
 
-from dlcourse.command_line.override_grammar import parsed_override
+from dlcourse.command_line.override_grammar import named_values, parsed_override
 from dlcourse.errors import InputError
 
 _LONGEST = 10_000  # characters; Hydra's time for a list grows with the square of its length
@@ -69,15 +69,17 @@ def values_in(word: str) -> float:
 
 def nameless_option(words: Sequence[str], groups: Collection[str]) -> str | None:
     """The first override of a group with what is no name, as in net=null; Hydra raises there."""
+    from hydra.core.override_parser.types import RangeSweep
+
     for word in words:
         override = parsed_override(word)
-        if override is None or override.is_sweep_override():
+        if override is None:
             continue
         value, group = override.value(), override.key_or_group
-        names = value if isinstance(value, list) else [value]
-        named = all(isinstance(name, str | dict) for name in names)
+        lists = [one if isinstance(one, list) else [one] for one in named_values(override)]
+        named = all(isinstance(name, str | dict) for names in lists for name in names)
         dropped = value is None and override.is_delete()
         is_group = group in {*groups, "", "hydra"} or group.startswith("hydra/")
-        if is_group and not (named or dropped):
+        if is_group and not dropped and (not named or isinstance(value, RangeSweep)):
             return word
     return None

@@ -35,6 +35,7 @@ def refuse_mistakes(arguments: Sequence[str], conf: Path, *, script: str) -> Non
     said = None
     if not unknown:
         parsed, unknown = _parsed_flags(arguments)
+        _refuse_several_tasks(parsed)
         refuse_boundless(parsed.overrides)
         refuse_logins(parsed.overrides)
         _refuse_foreign(parsed.config_dir)
@@ -94,6 +95,14 @@ def _parsed_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[st
     parser = get_args_parser()
     parser.error = _refuse  # type: ignore[method-assign]
     return parser.parse_known_args(list(arguments))
+
+
+def _refuse_several_tasks(parsed: argparse.Namespace) -> None:
+    """Hydra does one of these at a time."""
+    names = ("run", "multirun", "cfg", "info", "shell_completion")
+    given = [f"--{name.replace('_', '-')}" for name in names if getattr(parsed, name)]
+    if len(given) > 1:
+        raise InputError(f"{' and '.join(given)} are several tasks: one at a time")
 
 
 def _refuse_foreign(config_dir: str | None) -> None:

@@ -28,6 +28,16 @@ def quoted_override(key: str, text: str) -> str:
     return shlex.quote(f"{key}={text if ready else quoted_value(text)}")
 
 
+def named_values(parsed: Any) -> list[Any]:
+    """The values that a parsed override names one by one; those of a range or a glob are none."""
+    from hydra.core.override_parser.types import ChoiceSweep, Glob, QuotedString, RangeSweep
+
+    value = parsed.value()
+    if isinstance(value, ChoiceSweep):
+        return [one.text if isinstance(one, QuotedString) else one for one in value.list]
+    return [] if isinstance(value, RangeSweep | Glob) else [value]
+
+
 def chosen_options(parsed: Any) -> list[str]:
     """The options that a parsed override of a group names; not those of a glob."""
     from hydra.core.override_parser.types import Glob

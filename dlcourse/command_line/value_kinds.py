@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from dlcourse.command_line.override_grammar import parsed_override
+from dlcourse.command_line.override_grammar import named_values, parsed_override
 from dlcourse.errors import InputError
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ def refuse_other_kinds(words: Sequence[str], config: "DictConfig") -> None:
         key = override.key_or_group
         usual = _value_of(config, key)
         kinds, needed = _kinds(key, usual)
-        if any(type(v) not in kinds and "${" not in str(v) for v in _values(override) if kinds):
+        values = named_values(override) if kinds else []
+        if any(type(value) not in kinds and "${" not in str(value) for value in values):
             shown = "null" if usual is None else str(usual).lower()
             others = f"; {key} is {shown} unless it is typed" if len(shown) < _SHORT else ""
             raise InputError(f"{word}: {needed}{others}")
@@ -69,13 +70,3 @@ def _value_of(config: "DictConfig", key: str) -> Any:
         return OmegaConf.select(config, key)
     except OmegaConfBaseException:
         return "made from others"
-
-
-def _values(override: Any) -> list[Any]:
-    """Those that it names one by one; a range is of numbers, and checked when it is swept over."""
-    from hydra.core.override_parser.types import ChoiceSweep, Glob, QuotedString, RangeSweep
-
-    value = override.value()
-    if isinstance(value, ChoiceSweep):
-        return [v.text if isinstance(v, QuotedString) else v for v in value.list]
-    return [] if isinstance(value, RangeSweep | Glob) else [value]

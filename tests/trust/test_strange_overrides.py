@@ -34,7 +34,7 @@ LONGEST = 12_000  # characters of a message
 # Words that Hydra, ANTLR or OmegaConf answered with a traceback, or for hours or not at all.
 HOSTILE = [
     *("net=null", "hydra/launcher=null", "hydra=null", "net=1", "=1", "@=1"),
-    *("~net=1", "+net=null", "net=[1]", "net=[null]"),
+    *("~net=1", "+net=null", "net=0,1", "net=range(3)", "augment=0,light", "net=[1]", "net=[null]"),
     *("seed=range(0,1e9)", "seed=range(1000000)", "seed=range(0,inf)", "seed=range(0,1,0)"),
     *("seed=range(nan)", "seed=range(0,-inf,-1)", "seed=sort(range(0,1e9))"),
     *(f"seed=range(0,{10**400})", "seed=shuffle(range(0,1e12))", "seed=int(range(0,1e9))"),
@@ -80,7 +80,7 @@ def told(script: str, words: Sequence[str]) -> str | None:
 @pytest.mark.parametrize("word", HOSTILE, ids=lambda word: word[:30])
 def test_what_hydra_stumbles_over_is_one_line(word: str, trials: Trials) -> None:
     trials("hostile and mistyped command lines", usual=1, nightly=1)
-    said = told("train", [*(["-m"] if "(" in word else []), word])
+    said = told("train", [*(["-m"] if "(" in word or "," in word else []), word])
     assert said is not None
     assert "\n" not in said
 
@@ -89,6 +89,13 @@ def test_what_hydra_stumbles_over_is_one_line(word: str, trials: Trials) -> None
 def test_strange_words_are_answered(word: str, trials: Trials) -> None:
     trials("hostile and mistyped command lines", usual=1, nightly=1)
     told("train", [word])
+
+
+@pytest.mark.parametrize("flags", [["-m", "--cfg=job"], ["--cfg=job", "--info=all"]])
+def test_two_tasks_at_once_are_one_line(flags: list[str]) -> None:
+    said = told("train", [*flags, "seed=1"])
+    assert said is not None
+    assert said.endswith("are several tasks: one at a time")
 
 
 def test_a_grid_of_many_options_is_counted_before_it_is_made() -> None:
