@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from lightning.fabric.plugins.environments import LightningEnvironment
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
 from torch import distributed as dist
 
 from dlcourse.child_processes import fit_in_children, starts_children
@@ -20,6 +20,7 @@ from dlcourse.errors import InputError
 from dlcourse.runs import BEST, LAST
 from dlcourse.splits import VAL
 from dlcourse.task import Task
+from dlcourse.trust.terminal import one_line
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,8 @@ def fit(trainer: Trainer, task: Task, data: CourseData, *, checkpoint: Path | No
     Afterwards the task has the last weights here, too.
 
     Raises:
-        InputError: `ddp` without somebody who starts the processes, or more of them than items.
+        InputError: `ddp` without somebody who starts the processes, or more of them than items; or
+            training cannot go on from the checkpoint.
     """
     _settle_batch_norm(trainer, task)
     arguments = {"datamodule": data, "ckpt_path": checkpoint, "weights_only": True}
@@ -44,9 +46,31 @@ def fit(trainer: Trainer, task: Task, data: CourseData, *, checkpoint: Path | No
             "trainer.strategy=ddp: srun or torchrun has to start the processes; trainer=ddp starts "
             "them itself, on one machine"
         )
-    trainer.fit(task, **arguments)
+    first = _FirstStep()
+    trainer.callbacks.insert(0, first)
+    try:
+        trainer.fit(task, **arguments)
+    except InputError:
+        raise
+    except Exception as error:
+        if checkpoint is None or first.done:
+            raise
+        raise InputError(
+            f"{checkpoint}: training cannot go on from it ({type(error).__name__}: "
+            f"{one_line(error)}): tampered with, or of another version; begin anew"
+        ) from error
     if dist.is_initialized():  # the metrics of the test would wait for the other processes
         dist.destroy_process_group()
+
+
+class _FirstStep(Callback):
+    """Notes that a step is done: all that a checkpoint says has then been of use."""
+
+    done = False
+
+    def on_train_batch_end(self, *args: Any) -> None:
+        """It is."""
+        self.done = True
 
 
 def _check_shares(data: CourseData, ranks: int) -> None:

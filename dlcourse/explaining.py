@@ -46,7 +46,8 @@ def explain(config: DictConfig) -> Path:
         return _export(module, run, Path(config.export))
     now = f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}"
     folder = Path(config.output or run.folder / "explained" / now)
-    clear_partials(folder, "")
+    for pattern in ("", "atlas/"):
+        clear_partials(folder, pattern)
     page = (_explain_split if config.images is None else _explain_files)(
         config, run, module, folder
     )

@@ -222,6 +222,8 @@ def _check_budget(config: DictConfig) -> None:
 
 def _finish(trainer: "Trainer", task: "Task", data: "CourseData", config: DictConfig) -> float:
     """Test the best weights; return the value for which they are the best."""
+    import torch
+
     from dlcourse.devices import of_one_device, restored
 
     best = Path(config.folder) / "checkpoints" / "best.ckpt"
@@ -234,6 +236,12 @@ def _finish(trainer: "Trainer", task: "Task", data: "CourseData", config: DictCo
         trainer.save_checkpoint(best)
         value = float(trainer.callback_metrics[config.monitor])
     else:
-        value = float(trainer.checkpoint_callback.best_model_score)
+        score = trainer.checkpoint_callback.best_model_score
+        if not isinstance(score, torch.Tensor):
+            raise InputError(
+                f"{best}: last.ckpt beside it does not know what it was best by: tampered with, or "
+                f"of another run; begin anew"
+            )
+        value = float(score)
     trainer.test(task, datamodule=data, ckpt_path=str(best), weights_only=True, verbose=False)
     return value

@@ -127,21 +127,28 @@ def test_a_killed_run_that_goes_on_is_the_uninterrupted_one_file_by_file(
         assert_same(folder, wanted)
 
 
-def test_songs_that_are_killed_and_drawn_again_are_the_same_and_nothing_else_is_left(
-    whole: dict[str, Finished], processes: Zygote, trials: Trials
+MADE = {  # of a run: the row of the table, and the command
+    "music": (
+        "generations of songs, killed and done again",
+        ["generate.py", "run=run", "output=new", "songs=2", "bars=1", "start=nothing"],
+    ),
+    "xray": (
+        "explanations of radiographs, killed and done again",
+        ["explain.py", "run=run", "output=new", "faithfulness=2"],
+    ),
+}
+
+
+@pytest.mark.parametrize("wing", MADE)
+def test_what_is_made_of_a_run_and_killed_is_the_same_again_and_nothing_else_is_left(
+    wing: str, whole: dict[str, Finished], processes: Zygote, trials: Trials
 ) -> None:
-    folder = whole["music"][0]
-    line = ["generate.py", "run=run", "output=new", "songs=2", "bars=1", "start=nothing"]
-    wanted = drawn_songs(folder, processes, line)
-    number = trials("generations of songs, killed and done again", usual=1, nightly=20)
-    for trial in range(number):
+    folder, (what, line) = whole[wing][0], MADE[wing]
+    uninterrupted = processes.run(folder, *line)
+    assert uninterrupted.status == 0, uninterrupted.errors
+    wanted = content(folder / "new")
+    for trial in range(trials(what, usual=1, nightly=20)):
         shutil.rmtree(folder / "new")
-        kill = drawn(np.random.default_rng([trial, 8]), wanted[1])
+        kill = drawn(np.random.default_rng([trial, 8]), uninterrupted)
         killed_and_continued(processes, folder, line, [kill])
-        assert content(folder / "new") == wanted[0]
-
-
-def drawn_songs(folder: Path, processes: Zygote, line: list[str]) -> tuple[dict[str, bytes], Ended]:
-    ended = processes.run(folder, *line)
-    assert ended.status == 0, ended.errors
-    return content(folder / "new"), ended
+        assert content(folder / "new") == wanted

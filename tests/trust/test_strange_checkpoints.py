@@ -1,8 +1,9 @@
 """Checkpoints of strangers and of bad disks: nothing in them runs, and none takes the memory."""
 
+import copy
 import io
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from dlcourse.errors import InputError
 from dlcourse.music.lstm import NoteLSTM
 from dlcourse.runs import load_weights
 from dlcourse.stopping import WholeCheckpoints
+from dlcourse.training import train
 from dlcourse.xray.weight_files import read_weights
+from tests.composing import composed, saved
 from tests.reliability import Trials
 from tests.trust.bounds import refused
 from tests.trust.mutating import mutated
@@ -188,3 +191,52 @@ def test_a_checkpoint_of_weights_alone_says_so(tmp_path: Path, part: str) -> Non
     for content in (honest() | {part: 3}, {k: v for k, v in honest().items() if k != part}):
         message = refusal(gone_on_from, written(tmp_path / "weights.ckpt", content))
         assert f"has no {part}" in message
+
+
+ODD = [None, "x", "", -1, 0, 1e308, float("nan"), 2**70, True, [], {}, [[]], torch.zeros(2, 0)]
+
+
+def leaves(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Ways to all values of a checkpoint, containers too."""
+    if path:
+        yield path
+    inner = node.items() if isinstance(node, dict) else enumerate(node)
+    for key, value in inner if isinstance(node, dict | list | tuple) else ():
+        yield from leaves(value, (*path, key)) if isinstance(value, dict | list) else [(*path, key)]
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of ten steps, to be gone on with."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    train(saved(composed(folder, "steps=10", "~callbacks.curves", "optimizer=adamw")))
+    return folder
+
+
+def test_training_goes_on_from_an_altered_checkpoint_or_says_that_it_cannot(
+    stopped: Path, trials: Trials
+) -> None:
+    last = stopped / "checkpoints" / "last.ckpt"
+    whole, rng = torch.load(last, weights_only=True), np.random.default_rng(1)
+    parts = ("optimizer_states", "lr_schedulers", "loops", "callbacks", "global_step", "epoch")
+    ways = [(part, *way) for part in parts for way in _ways(whole[part])]
+    refusals: list[str] = []
+    for _ in range(trials("checkpoints altered, and gone on from", usual=6, nightly=150)):
+        content = copy.deepcopy(whole)
+        way, odd = ways[rng.integers(len(ways))], ODD[rng.integers(len(ODD))]
+        inner: Any = content
+        for key in way[:-1]:
+            inner = inner[key]
+        inner[way[-1]] = odd
+        torch.save(content, last)
+        (stopped / "outcome.json").unlink(missing_ok=True)
+        try:
+            train(composed(stopped, f"resume={stopped}", "steps=15", "~callbacks.curves"))
+        except InputError as error:
+            refusals.append(str(error))
+    assert refusals
+    assert not [message for message in refusals if "\n" in message]
+
+
+def _ways(part: Any) -> list[tuple[Any, ...]]:
+    return [(), *leaves(part)] if isinstance(part, dict | list) else [()]
