@@ -24,6 +24,7 @@ import numpy as np
 
 from dlcourse.alone import alone
 from dlcourse.checked_json import read_checked, write_checked
+from dlcourse.downloads.remote_files import in_words
 from dlcourse.errors import InputError
 from dlcourse.files import written_whole
 from dlcourse.xray.fingerprints import content_hashes
@@ -145,7 +146,7 @@ def _check_room(folder: Path, size: int) -> None:
     free = shutil.disk_usage(folder).free
     if size > free:
         raise InputError(
-            f"{folder}: decoded images need {size / 1e9:.1f} GB, {free / 1e9:.1f} are free; "
+            f"{folder}: decoded images need {in_words(size)}, {in_words(free)} are free; "
             f"data_dir=<folder> names another place, a smaller data.size needs less"
         )
 

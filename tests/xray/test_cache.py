@@ -204,7 +204,7 @@ def test_a_full_disk_is_an_error_before_anything_is_written(
 ) -> None:
     usage = shutil.disk_usage(tmp_path)._replace(free=9 * SIZE**2 - 1)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(InputError, match=r"decoded images need 0\.0 GB, 0\.0 are free"):
+    with pytest.raises(InputError, match=r"decoded images need .* are free"):
         decode(paths)
     assert arrays(tmp_path) == []
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=9 * SIZE**2))
