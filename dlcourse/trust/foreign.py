@@ -1,7 +1,7 @@
 """A run's config that this user did not make on this machine: what it must not ask for.
 
-It runs none but the project's own code, reads nothing from the environment and writes nowhere but
-into its run folder and a data folder, which is no hidden one.
+It runs none but the project's own code, reads nothing from the environment, sends nothing away and
+writes nowhere but into its run folder and a data folder, which is no hidden one.
 """
 
 import os
@@ -22,6 +22,7 @@ TRUST = "DLCOURSE_TRUST"  # names of packages and modules, with commas, that may
 _MAPS = "cam"  # the one option that names code without `_target_`
 _STRANGE = "and the run was not made by you on this machine"
 _SHOWN = 200  # characters
+_SILENT = ("offline", "disabled")  # modes of W&B
 _SPECIAL = ("_target_", "_partial_")
 _REFERENCE = re.compile(r"\$\{\.*[A-Za-z_][\w-]*(?:\.[\w-]+|\[\w+\])*\}")
 # Options that name what is read; all other paths are written to.
@@ -39,6 +40,9 @@ def check_foreign(config: Mapping[str, Any], folder: Path) -> None:
         _check_code(key, value)
         if isinstance(value, str) and "${" in value and key != "folder":
             _check_interpolations(key, value)
+        if re.fullmatch(r"logger\..*mode", key) and value not in (*_SILENT, *known_resolvers()):
+            why = "would send what is trained to an address of that run's"
+            raise _refused(key, value, f"{why}, {_STRANGE}: write offline there")
     check_growth(config)
     _check_links(folder)
     try:

@@ -303,6 +303,15 @@ def test_a_config_that_grows_is_refused_in_bounds(tmp_path: Path, kind: str) -> 
     assert len(said) < 500
 
 
+@pytest.mark.parametrize("mode", ["online", "shared", None, "${other}", "${oc.env:MODE,online}"])
+def test_nothing_is_sent_away(tmp_path: Path, mode: str | None) -> None:
+    config = {"folder": "x", "other": "online", "logger": {"wandb": {"entity": "me", "mode": mode}}}
+    assert "logger.wandb.mode=" in refusal(run_of(tmp_path / "run", config))
+    for silent in ("offline", "disabled", "${oc.env:WANDB_MODE,offline}"):
+        config["logger"] = {"wandb": {"mode": silent}}
+        assert run_of(tmp_path / "run", config).config
+
+
 AWAY = ["/home/me/.ssh", "../other", "a/../../b", "~/x", "s3://bucket", "file:///x", "..", "..\\x"]
 WRITTEN = ["data_dir", "callbacks.last.dirpath", "callbacks.last.filename", "logger.csv.folder"]
 WRITTEN += ["trainer.default_root_dir", "logger.x.save_dir", "anything.new"]
