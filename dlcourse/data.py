@@ -199,6 +199,10 @@ class CourseData(LightningDataModule, ABC):
         """Leave a list of everything that was found: kept or dropped, why, its split and SHA-1."""
 
     @abstractmethod
+    def facts(self) -> list[str]:
+        """What the ledger comes to, in lines for the log."""
+
+    @abstractmethod
     def held_out_size(self, split: str) -> tuple[int, int]:
         """Number of items of a held-out split, and how many of them make a batch."""
 

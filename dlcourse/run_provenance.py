@@ -1,19 +1,26 @@
 """What a run leaves, when it begins, of where it comes from: config, code, machine, data."""
 
 import hashlib
+import logging
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from dlcourse.errors import InputError
 from dlcourse.files import write_json, write_text
-from dlcourse.ledgers import fingerprint
+from dlcourse.ledgers import fingerprint, read_ledger
 from dlcourse.left_json import read_json
 from dlcourse.options import resolved
 from dlcourse.provenance import provenance
 from dlcourse.runs import BEST, Run
 from dlcourse.trust.signature import sign
+
+if TYPE_CHECKING:  # torch takes seconds to import
+    from dlcourse.data import CourseData
+    from dlcourse.task import Task
+
+log = logging.getLogger(__name__)
 
 PROVENANCE = "provenance.json"
 _KINDS: dict[str, Any] = {
@@ -24,6 +31,29 @@ _KINDS: dict[str, Any] = {
 }
 _KINDS |= {"versions": dict, "first_weights": (dict, type(None))}
 _BLOCK = 2**20  # bytes
+
+
+def note_origins(config: DictConfig, data: "CourseData", task: "Task", *, resumed: bool) -> None:
+    """Leave in the run folder what a run is made of, and tell its task what it is trained on.
+
+    Raises:
+        InputError: It is resumed and the data are others by now; or its first weights were trained
+            on what it holds out.
+    """
+    from dlcourse.training_list import check_same_data, list_to_begin_with
+    from dlcourse.wandb_runs import forget_run
+
+    folder = Path(config.folder)
+    if resumed:
+        check_same_data(data, folder)
+    data.write_ledger(folder)
+    for fact in data.facts():
+        log.info("%s", fact)
+    ledger = folder / data.ledger
+    task.trained_on = list_to_begin_with(config.net.get("weights"), read_ledger(ledger))
+    write_provenance(config, name="provenance-resumed" if resumed else "provenance", ledger=ledger)
+    if not resumed:
+        forget_run(folder)  # of an earlier attempt, which had other curves
 
 
 def write_provenance(config: DictConfig, *, name: str, ledger: Path) -> None:

@@ -14,12 +14,11 @@ from omegaconf import DictConfig
 
 from dlcourse.errors import InputError, Pruned
 from dlcourse.files import disk_refusal, write_json
-from dlcourse.ledgers import read_ledger
 from dlcourse.options import check_numbers
 from dlcourse.own_code import check_own_code
 from dlcourse.reproduction.old_configs import explained
 from dlcourse.resuming import make_way, resumed, told_how_to_go_on, without_start
-from dlcourse.run_provenance import sign_run, write_provenance
+from dlcourse.run_provenance import note_origins, sign_run
 from dlcourse.runs import DONE, FAILED, PRUNED, Run
 
 if TYPE_CHECKING:  # torch takes seconds to import: it waits until a config is composed
@@ -91,22 +90,12 @@ def _fit_and_test(
     from dlcourse.loggers import end_wandb_runs
     from dlcourse.quiet import quieten
     from dlcourse.ranks import started_rank
-    from dlcourse.training_list import check_same_data, list_to_begin_with
-    from dlcourse.wandb_runs import forget_run
 
     quieten()
     _check_budget(config)
     data, task = build(config)
     if not started_rank(config.trainer):
-        if checkpoint is not None:
-            check_same_data(data, config.folder)
-        data.write_ledger(Path(config.folder))
-        rows = read_ledger(Path(config.folder) / data.ledger)
-        task.trained_on = list_to_begin_with(config.net.get("weights"), rows)
-        name = "provenance" if checkpoint is None else "provenance-resumed"
-        write_provenance(config, name=name, ledger=Path(config.folder) / data.ledger)
-        if checkpoint is None:
-            forget_run(config.folder)  # of an earlier attempt, which had other curves
+        note_origins(config, data, task, resumed=checkpoint is not None)
     trainer = _trainer(config)
     trainer.callbacks.extend(callbacks)
     exit_code = 1

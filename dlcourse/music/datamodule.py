@@ -1,6 +1,5 @@
 """The songs as batches of windows to train on and whole songs to be held to."""
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
@@ -24,8 +23,6 @@ from dlcourse.music.encoding import IGNORED, Encoding
 from dlcourse.music.sources import Source
 from dlcourse.music.tables import SongTable, song_table
 from dlcourse.splits import SPLITS, TRAIN, Split
-
-log = logging.getLogger(__name__)
 
 EVERY, LAST = "every", "last"
 _MOST_ROLLS = 8192  # frames of all keys in a held-out batch: some hundred megabytes
@@ -225,8 +222,9 @@ class SongData(CourseData):
             lengths[copy.file] += copy.stretched
         entries = [replace(entry, stretched=lengths[entry.file]) for entry in self.entries]
         write_ledger(entries, folder / self.ledger)
+
+    def facts(self) -> list[str]:
+        """How many songs are kept, and what augmentation makes of them."""
         dropped = sum(bool(entry.reason) for entry in self.entries)
         kept = len(self.entries) - dropped
-        log.info("%d songs kept, %d dropped: %s", kept, dropped, folder / self.ledger)
-        for fact in self.augmented.facts:
-            log.info("%s", fact)
+        return [f"{kept} songs kept, {dropped} dropped", *self.augmented.facts]

@@ -1,6 +1,5 @@
 """Radiographs as batches: read, split by patient, decoded once, and cut out of memory."""
 
-import logging
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -18,8 +17,6 @@ from dlcourse.xray.radiographs import Radiographs, read_radiographs
 from dlcourse.xray.sources import Source
 from dlcourse.xray.studies import Study
 from dlcourse.xray.subset import Subset
-
-log = logging.getLogger(__name__)
 
 
 class RadiographData(CourseData):
@@ -144,11 +141,14 @@ class RadiographData(CourseData):
 
     def write_ledger(self, folder: Path) -> None:
         """`studies.csv`: every image found, and what became of it."""
-        radiographs = self.radiographs
-        path = folder / self.ledger
-        write_ledger(radiographs.studies, path, without_image=radiographs.without_image)
-        left_out = len(radiographs.studies) - len(radiographs.kept)
-        log.info(
-            "%d images kept, %d left out, %d rows of the index have no image here: %s",
-            len(radiographs.kept), left_out, radiographs.without_image, path,
-        )  # fmt: skip
+        found = self.radiographs
+        write_ledger(found.studies, folder / self.ledger, without_image=found.without_image)
+
+    def facts(self) -> list[str]:
+        """How many images take part."""
+        found = self.radiographs
+        left_out = len(found.studies) - len(found.kept)
+        return [
+            f"{len(found.kept)} images kept, {left_out} left out, {found.without_image} rows of "
+            f"the index have no image here"
+        ]
