@@ -44,7 +44,7 @@ def flat_options(config: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
         for key, value in _flat(config, "").items()
         if key not in PLACE
         and key.partition(".")[0] != EXPECTED
-        and not (isinstance(value, str) and value.startswith(folder))
+        and not (isinstance(value, str) and f"{value}/".startswith(f"{folder}/"))
     }
 
 
