@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
 from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
 
 from dlcourse.errors import InputError, Interrupted, Pruned, Stop
+from dlcourse.files import disk_refusal
 from dlcourse.loggers import CurveLogger
 from dlcourse.quiet import quieten
 from dlcourse.stopping import SafeStop, stop_signals
@@ -127,9 +128,11 @@ class _InChild:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # sent when another one is faster to end
             for callback in trainer.callbacks:
                 callback.on_exception(trainer, trainer.lightning_module, error)
+            refused = isinstance(error, OSError) and disk_refusal(error) is not None
             for logger in trainer.loggers:
-                logger.finalize("failed")
-            if not isinstance(error, _TOLD):
+                with suppress(*[OSError] if refused else []):  # the disk is full for them, too
+                    logger.finalize("failed")
+            if not (refused or isinstance(error, _TOLD)):
                 raise
             note = self.notes / f"rank-{trainer.global_rank}"
             note.write_bytes(pickle.dumps(error))

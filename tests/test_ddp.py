@@ -1,5 +1,6 @@
 """Several processes that train one network: the numbers and the files of one process."""
 
+import errno
 import json
 import os
 import signal
@@ -19,7 +20,7 @@ from dlcourse.callbacks import IntervalMeans
 from dlcourse.data import BatchPlan, HeldOutBatches, StepBatches
 from dlcourse.errors import InputError, Interrupted
 from dlcourse.metrics_file import read_metrics
-from dlcourse.stopping import SafeStop
+from dlcourse.stopping import SafeStop, WholeCheckpoints
 from dlcourse.task import Task
 from dlcourse.training import train
 from tests.composing import QUICK, QUICK_XRAY, composed, saved
@@ -224,6 +225,20 @@ def test_what_a_process_says_of_a_mistake_is_said_in_one_line(divided: Path) -> 
     with pytest.raises(InputError, match=r"^the loss is (nan|inf) at step"):
         train(saved(config))
     assert json.loads((folder / "outcome.json").read_text())["state"] == "failed"
+
+
+def test_a_full_disk_of_a_process_is_said_as_of_one(
+    divided: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def full(self: WholeCheckpoints, content: Any, path: str, **options: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+
+    monkeypatch.setattr(WholeCheckpoints, "save_checkpoint", full)
+    folder = divided.parent / "full"
+    with pytest.raises(Interrupted, match=r"No space left on device: free some.* go on with:"):
+        train(saved(composed(folder, *MUSIC, *FORKED)))
+    assert not (folder / "outcome.json").exists()
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def run_script(*options: str, cwd: Path, **environment: str) -> subprocess.Popen[str]:
