@@ -15,7 +15,7 @@ from typing import Any
 
 from dlcourse.errors import InputError, Stop
 from dlcourse.files import disk_refusal
-from dlcourse.signals import Signalled, stopped_by_signals
+from dlcourse.signals import Signalled, signals_heeded, stopped_by_signals
 from dlcourse.trust.terminal import keep_logs_printable, printable
 
 _LINES = "\n\t"
@@ -118,7 +118,7 @@ class Job:
         if os.getcwd() not in sys.path:  # own networks and maps; last, so that they hide nothing
             sys.path.append(os.getcwd())
         try:
-            with _told_of_disks():
+            with _told_of_disks(), signals_heeded():
                 return self.task(config)
         except (InputError, MissingMandatoryValue) as error:
             if HydraConfig.get().mode == RunMode.MULTIRUN:

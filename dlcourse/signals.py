@@ -10,6 +10,8 @@ from typing import Any
 
 from dlcourse.errors import Interrupted
 
+_received: list[int] = []  # by the script under way
+
 
 class Signalled(Interrupted):
     """By a signal, and nobody has said yet how to go on."""
@@ -31,19 +33,38 @@ def stopped_by_signals() -> Iterator[None]:
         if os.getpid() != ours:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
+        _received.append(number)
         raise Signalled("stopped", 128 + number)
 
+    _received.clear()
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     listening = {n: handler for n, handler in before.items() if handler != signal.SIG_IGN}
     for number in listening:
         signal.signal(number, stop)
     hook, sys.unraisablehook = sys.unraisablehook, _heeded
     try:
-        yield
+        with signals_heeded():
+            yield
     finally:
         sys.unraisablehook = hook
         for number, handler in listening.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def signals_heeded() -> Iterator[None]:
+    """Take any error that comes after a signal for the signal: libraries make errors of their own
+    of what is raised while they draw or read.
+
+    Raises:
+        Signalled: Instead of that error.
+    """
+    try:
+        yield
+    except Exception as error:
+        if _received:
+            raise Signalled("stopped", 128 + _received[0]) from error
+        raise
 
 
 def _heeded(dropped: Any) -> None:

@@ -20,6 +20,7 @@ from dlcourse.reproduction.old_configs import explained
 from dlcourse.resuming import make_way, resumed, told_how_to_go_on, without_start
 from dlcourse.run_provenance import note_origins, sign_run
 from dlcourse.runs import DONE, FAILED, PRUNED, Run
+from dlcourse.signals import signals_heeded
 
 if TYPE_CHECKING:  # torch takes seconds to import: it waits until a config is composed
     from lightning.pytorch import Callback, Trainer
@@ -68,7 +69,8 @@ def train(
         if begun:  # else it stays whose it was
             sign_run(config)
         try:
-            value = _fit_and_test(config, checkpoint, callbacks)
+            with signals_heeded():
+                value = _fit_and_test(config, checkpoint, callbacks)
         except Exception as error:
             if disk_refusal(error) is None:
                 _leave_outcome(run, error=error, seconds=earlier + time.time() - started)

@@ -18,13 +18,14 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
+from dlcourse import training
 from dlcourse.cli import conf_path, run_script
 from dlcourse.errors import InputError
 from dlcourse.files import written_whole
 from dlcourse.generating import generate
 from dlcourse.music.midi import read_midi
 from dlcourse.music.notes import PITCH
-from tests.composing import QUICK
+from tests.composing import QUICK, composed
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -231,6 +232,34 @@ def test_a_signal_in_a_finalizer_is_not_lost(capsys: pytest.CaptureFixture[str])
         assert noted is None, "the signal was lost"
 
     assert ended(main, capsys) == (143, "stopped; the same command does it again\n")
+
+
+def as_libraries_do(number: int) -> None:
+    """A signal of which somebody who draws makes an error of his own, as matplotlib does."""
+    try:
+        signal.raise_signal(number)
+    except BaseException:
+        raise ValueError("Invalid bounding box") from None
+
+
+def test_a_signal_that_a_library_makes_another_error_of_is_still_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    line = "stopped; the same command does it again\n"
+    assert ended(lambda: as_libraries_do(signal.SIGTERM), capsys) == (143, line)
+    with pytest.raises(ValueError, match="a box"):  # of the next script, which nobody stops
+        run_script(lambda: int("a box"))
+
+
+def test_so_it_is_while_a_run_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(training, "_fit_and_test", lambda *_: as_libraries_do(signal.SIGINT))
+    config = composed(tmp_path / "run")
+    code, said = ended(lambda: training.train(config), capsys)
+    assert (code, said.count("\n")) == (130, 1)
+    assert said.startswith("stopped; go on with: python scripts/train.py resume=")
+    assert not (tmp_path / "run" / "outcome.json").exists()
 
 
 def test_a_forked_child_ends_at_a_signal_without_a_word(capfd: pytest.CaptureFixture[str]) -> None:
