@@ -175,7 +175,11 @@ def test_an_archive_cut_short(server: Server, tmp_path: Path, share: float) -> N
     assert "not a complete .tar.gz" in refused(server, tmp_path)
 
 
-@pytest.mark.parametrize("body", [b"<html>log in</html>", gzip.compress(b"no tar" * 200), b""])
+@pytest.mark.parametrize(
+    "body",
+    [b"<html>log in</html>", gzip.compress(b"no tar" * 200), b""],
+    ids=["a page", "no tar", "nothing"],
+)
 def test_not_an_archive(server: Server, tmp_path: Path, body: bytes) -> None:
     serve(server, body)
     assert "archive" in refused(server, tmp_path)
