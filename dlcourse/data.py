@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
+from dlcourse.alone import alone
 from dlcourse.errors import InputError
 from dlcourse.files import clear_partials
 from dlcourse.splits import TEST, TRAIN, VAL
@@ -159,7 +159,7 @@ def one_at_a_time(folder: Path) -> Iterator[None]:
     if not os.access(folder, os.W_OK):
         yield
         return
-    with FileLock(folder / ".preparing.lock"):
+    with alone(folder / "preparing"):
         for pattern in ("", "*/"):  # no deeper: there may be 100,000 images
             clear_partials(folder, pattern)
         yield

@@ -13,7 +13,7 @@ from dlcourse.ledgers import fingerprint, read_ledger
 from dlcourse.left_json import read_json
 from dlcourse.options import resolved
 from dlcourse.provenance import provenance
-from dlcourse.runs import BEST, Run
+from dlcourse.runs import Run, weights_file
 from dlcourse.trust.signature import sign
 
 if TYPE_CHECKING:  # torch takes seconds to import
@@ -113,9 +113,7 @@ def weights_read(weights: str | None) -> dict[str, str] | None:
     """
     if weights is None:
         return None
-    path = Path(weights)
-    if path.is_dir():
-        path = path / "checkpoints" / f"{BEST}.ckpt"
+    path = weights_file(weights)
     return {"from": weights} | ({"sha256": _sha256(path)} if path.is_file() else {})
 
 

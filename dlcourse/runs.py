@@ -188,6 +188,12 @@ def open_run(folder: str | Path) -> Run:
     raise InputError(f"{folder}: {found}; scripts/train.py makes run folders below runs/")
 
 
+def weights_file(weights: str | Path) -> Path:
+    """The file that is meant by `net.weights`: of a run folder its best checkpoint."""
+    path = Path(weights)
+    return path / "checkpoints" / f"{BEST}.ckpt" if path.is_dir() else path
+
+
 def load_weights(module: "torch.nn.Module", path: str | Path) -> None:
     """Load a checkpoint's weights into a module that has the same ones, strictly.
 

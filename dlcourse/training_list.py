@@ -19,7 +19,7 @@ from torch import Tensor
 
 from dlcourse.errors import InputError
 from dlcourse.ledgers import SHA1, Rows, ledger_difference, read_ledger
-from dlcourse.runs import BEST
+from dlcourse.runs import weights_file
 from dlcourse.splits import TEST, TRAIN, VAL
 from dlcourse.trust.checkpoints import read_checkpoint
 
@@ -100,9 +100,7 @@ def list_to_begin_with(weights: str | None, rows: Rows) -> TrainingList:
     own = training_list(rows)
     if weights is None:
         return own
-    path = Path(weights)
-    path = path / "checkpoints" / f"{BEST}.ckpt" if path.is_dir() else path
-    seen = list_of_checkpoint(path)
+    seen = list_of_checkpoint(weights_file(weights))
     if seen is None:
         log.warning("net.weights=%s: nobody knows what these were trained on", weights)
         return own

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlcourse.comparison.options import first_line, typed_key
+from dlcourse.comparison.options import typed_key
 from dlcourse.errors import InputError
 from dlcourse.runs import FAILED, Run
 from dlcourse.sweep_folder import PLAN, Job, Sweep, open_sweep
+from dlcourse.trust.terminal import first_line
 
 _DEEPEST = 3  # folders below the one that was named: runs/<experiment>/<sweep>/<job>
 

@@ -13,7 +13,6 @@ from dlcourse.comparison.options import (
     UNKNOWN,
     Options,
     as_text,
-    first_line,
     override_options,
     run_options,
     typed_key,
@@ -24,6 +23,7 @@ from dlcourse.left_json import read_json
 from dlcourse.metrics_file import METRICS_FILE, TIMES_FILE, read_metrics, read_times
 from dlcourse.runs import FAILED, Run
 from dlcourse.sweep_folder import Job
+from dlcourse.trust.terminal import first_line
 
 MODEL = "model"  # the trained network's row of a results table; the others are baselines
 _INTERVAL = "_interval"

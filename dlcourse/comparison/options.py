@@ -41,11 +41,6 @@ def as_text(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) and len(text) > _LONG else text
 
 
-def first_line(error: BaseException) -> str:
-    """What an exception says, short; its kind when it says nothing."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
-
-
 def override_options(overrides: Sequence[str]) -> Options:
     """What is known of a job that has no config: the values that were typed."""
     from dlcourse.sweep_names import parse

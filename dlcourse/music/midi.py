@@ -18,7 +18,7 @@ from dlcourse.files import written_whole
 from dlcourse.music.midi_checks import check_header, check_times
 from dlcourse.music.notes import COMMON_TIME, Metre, Song, Track, note_array
 from dlcourse.trust.strange_files import content_of, memory_limit
-from dlcourse.trust.terminal import printable
+from dlcourse.trust.terminal import first_line, printable
 
 MIDI_SUFFIXES = (".mid", ".midi")
 LARGEST_FILE = 2**22  # bytes: over a million notes
@@ -68,7 +68,7 @@ def parse_midi(data: bytes, path: str | Path, *, reader: str = "symusic") -> Son
     except MemoryError as error:
         raise InputError(f"{path}: needs more than {_MEMORY} MiB of memory to be read") from error
     except Exception as error:  # the parsers raise what they like; mido, plain `Exception`s
-        raise InputError(f"{path}: damaged MIDI file: {_first_line(error)}") from error
+        raise InputError(f"{path}: damaged MIDI file: {printable(first_line(error))}") from error
     if song.ticks_per_quarter < 1:
         raise InputError(f"{path}: no ticks per quarter note (SMPTE time is not supported)")
     check_times(path, song)
@@ -205,7 +205,3 @@ def _to_pretty_midi(song: Song) -> pretty_midi.PrettyMIDI:
 def _clean_name(name: str) -> str:
     """The lab's files name their tracks with a NUL; padding and control characters go too."""
     return "".join(c for c in name if c.isprintable()).strip()
-
-
-def _first_line(error: Exception) -> str:
-    return printable((str(error).strip().splitlines() or [type(error).__name__])[0])

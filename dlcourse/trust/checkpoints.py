@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlcourse.errors import InputError
-from dlcourse.trust.terminal import one_line
+from dlcourse.trust.terminal import first_line, one_line
 
 if TYPE_CHECKING:
     import torch
@@ -39,8 +39,9 @@ def read_archive(path: str | Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such checkpoint") from error
     except Exception as error:  # torch raises many kinds on damaged or unsafe files
-        line = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise InputError(f"{path}: not a checkpoint of this project, or damaged: {line}") from error
+        raise InputError(
+            f"{path}: not a checkpoint of this project, or damaged: {first_line(error)}"
+        ) from error
     return content
 
 

@@ -17,11 +17,11 @@ from omegaconf.errors import OmegaConfBaseException
 from dlcourse.errors import InputError
 from dlcourse.trust.growth import check_growth
 from dlcourse.trust.targets import is_known, known_resolvers
+from dlcourse.trust.terminal import first_line, one_line
 
 TRUST = "DLCOURSE_TRUST"  # names of packages and modules, with commas, that may be run
 _MAPS = "cam"  # the one option that names code without `_target_`
 _STRANGE = "and the run was not made by you on this machine"
-_SHOWN = 200  # characters
 _SILENT = ("offline", "disabled")  # modes of W&B
 _SPECIAL = ("_target_", "_partial_")
 _REFERENCE = re.compile(r"\$\{\.*[A-Za-z_][\w-]*(?:\.[\w-]+|\[\w+\])*\}")
@@ -49,7 +49,7 @@ def check_foreign(config: Mapping[str, Any], folder: Path) -> None:
         placed = OmegaConf.create({**config, "folder": str(folder)})
         resolved = OmegaConf.to_container(placed, resolve=True)
     except (OmegaConfBaseException, RecursionError) as error:
-        raise InputError(str(error).strip().splitlines()[0]) from error
+        raise InputError(first_line(error)) from error
     for key, value in _leaves(resolved):
         if isinstance(value, str) and key.rpartition(".")[2] not in _READ:
             _check_place(key, value, folder)
@@ -141,5 +141,4 @@ def _check_links(folder: Path) -> None:
 
 def _refused(key: str, value: Any, why: str) -> InputError:
     """The option, with no more of it than fits a line and moves no cursor."""
-    option = "".join(c if c.isprintable() else " " for c in f"{key}={value}")
-    return InputError(f"{option if len(option) <= _SHOWN else option[:_SHOWN] + '...'}: {why}")
+    return InputError(f"{one_line(f'{key}={value}')}: {why}")

@@ -11,6 +11,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from dlcourse.errors import InputError
+from dlcourse.trust.terminal import first_line
 
 _MOST = 2**18  # bytes; a config has 10,000
 _SHOWN = 200  # characters of an error
@@ -39,5 +40,5 @@ def read_note(path: str | Path, *, what: str, kind: type = dict) -> Any:
             raise ValueError("no options in it")
         return noted
     except Exception as error:  # yaml and omegaconf raise many kinds
-        line = next(iter(str(error).strip().splitlines()), type(error).__name__)[:_SHOWN]
+        line = first_line(error)[:_SHOWN]
         raise InputError(f"{path}: damaged {what}: {line}") from error

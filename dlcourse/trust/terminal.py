@@ -24,6 +24,11 @@ def one_line(text: object, *, most: int = 200) -> str:
     return line if len(line) <= most else f"{line[:most]}..."
 
 
+def first_line(error: BaseException) -> str:
+    """What an exception says, short; its kind when it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
 def keep_logs_printable() -> None:
     """From now on nothing that is logged in this process gives orders to a terminal."""
     factory = logging.getLogRecordFactory()
